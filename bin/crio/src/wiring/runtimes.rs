@@ -1,0 +1,63 @@
+//! Runtime handlers: `[crio.runtime.runtimes]` and the place of the monitor.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use crio_config::{CgroupManager, Config, RuntimeHandler, RuntimeType};
+use crio_runtime::{HandlerConfig, HandlerKind};
+
+/// The monitor's program, looked for beside the daemon's own first.
+const MONITOR: &str = "crio-conmon";
+/// Where packages put it.
+const MONITOR_DIRECTORIES: [&str; 3] = ["/usr/libexec/crio", "/usr/bin", "/usr/local/bin"];
+
+/// The handlers, and how their monitors start.
+pub fn runtimes(config: &Config) -> Result<crio_runtime::Config> {
+    let handlers: BTreeMap<String, HandlerConfig> =
+        config.runtimes.iter().map(|(name, configured)| (name.clone(), handler(config, configured))).collect();
+    Ok(crio_runtime::Config {
+        handlers,
+        default_handler: config.runtime.default_runtime.clone(),
+        monitor_binary: monitor_binary()?,
+        exits_directory: config.runtime.container_exits_dir.clone(),
+        systemd_cgroup: config.runtime.cgroup_manager == CgroupManager::Systemd,
+    })
+}
+
+fn handler(config: &Config, configured: &RuntimeHandler) -> HandlerConfig {
+    let inherited = if configured.inherit_default_runtime { config.default_handler() } else { None };
+    let program = inherited.unwrap_or(configured);
+    HandlerConfig {
+        path: program.runtime_path.clone(),
+        root: program.runtime_root.clone(),
+        kind: match program.runtime_type {
+            Some(RuntimeType::Vm) => HandlerKind::Vm,
+            _ => HandlerKind::Oci,
+        },
+        allowed_annotations: configured.allowed_annotations.clone(),
+        default_annotations: configured.default_annotations.clone(),
+        privileged_without_host_devices: configured.privileged_without_host_devices,
+        container_min_memory_bytes: configured.container_min_memory,
+        create_timeout: configured.container_create_timeout,
+        monitor_cgroup: monitor_cgroup(config, configured),
+        monitor_environment: Vec::new(),
+    }
+}
+
+/// The handler's own, else the deprecated `conmon_cgroup`. A slice means something only to systemd.
+fn monitor_cgroup(config: &Config, configured: &RuntimeHandler) -> String {
+    let chosen = configured.monitor_cgroup.clone().or_else(|| config.runtime.conmon_cgroup.clone()).unwrap_or_default();
+    let is_slice = chosen.ends_with(".slice");
+    if is_slice && config.runtime.cgroup_manager == CgroupManager::Cgroupfs { String::new() } else { chosen }
+}
+
+fn monitor_binary() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find the daemon's own program")?;
+    let beside = own.parent().map(|directory| directory.join(MONITOR));
+    let packaged = MONITOR_DIRECTORIES.iter().map(|directory| PathBuf::from(directory).join(MONITOR));
+    let mut places = beside.into_iter().chain(packaged);
+    places.find(|path| path.is_file()).with_context(|| {
+        format!("{MONITOR} is neither beside {} nor in {}", own.display(), MONITOR_DIRECTORIES.join(", "))
+    })
+}

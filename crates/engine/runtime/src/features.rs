@@ -1,0 +1,137 @@
+//! What a runtime can do: from its `features` command, or from its version when it is too old to have one.
+//!
+//! Unknown means *no*, and the specification version falls back to 1.0.2, which every runtime of interest reads.
+//! See the OCI runtime specification, features.md.
+
+use serde::Deserialize;
+
+/// The specification version to write for a runtime that does not say which it reads.
+const FALLBACK_VERSION: &str = "1.0.2";
+
+/// What a runtime can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Features {
+    /// The `ociVersion` to write into its configurations.
+    pub oci_version: String,
+    /// Recursive read-only mounts (the `rro` option).
+    pub recursive_read_only: bool,
+    /// Id-mapped mounts.
+    pub idmapped_mounts: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self { oci_version: FALLBACK_VERSION.to_owned(), recursive_read_only: false, idmapped_mounts: false }
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "ociVersionMax", default)]
+    version_max: String,
+    #[serde(rename = "mountOptions", default)]
+    mount_options: Vec<String>,
+    #[serde(default)]
+    linux: Option<Linux>,
+}
+
+#[derive(Deserialize)]
+struct Linux {
+    #[serde(rename = "mountExtensions", default)]
+    mount_extensions: Option<MountExtensions>,
+}
+
+#[derive(Deserialize)]
+struct MountExtensions {
+    #[serde(default)]
+    idmap: Option<Enabled>,
+}
+
+#[derive(Deserialize)]
+struct Enabled {
+    #[serde(default)]
+    enabled: Option<bool>,
+}
+
+impl Features {
+    /// Reads the output of `<runtime> features`; `None` when it is none.
+    pub(crate) fn from_document(bytes: &[u8]) -> Option<Self> {
+        let document: Document = serde_json::from_slice(bytes).ok()?;
+        let idmap = document.linux.and_then(|linux| linux.mount_extensions).and_then(|extensions| extensions.idmap);
+        Some(Self {
+            oci_version: writable_version(&document.version_max),
+            recursive_read_only: document.mount_options.iter().any(|option| option == "rro"),
+            idmapped_mounts: idmap.and_then(|idmap| idmap.enabled).unwrap_or(false),
+        })
+    }
+
+    /// Reads the output of `<runtime> --version`, for a runtime without `features`. crun had recursive read-only
+    /// mounts from 1.4 on and id-mapped ones from 1.5 on.
+    pub(crate) fn from_version(text: &str) -> Self {
+        let crun = text.lines().find_map(|line| line.strip_prefix("crun version "));
+        let version = crun.and_then(version_pair).unwrap_or((0, 0));
+        Self { recursive_read_only: version >= (1, 4), idmapped_mounts: version >= (1, 5), ..Self::default() }
+    }
+}
+
+/// A version we may write: no pre-release suffix, and not above what we produce.
+fn writable_version(maximum: &str) -> String {
+    let release = maximum.split(['-', '+']).next().unwrap_or_default();
+    match version_pair(release) {
+        Some((1, 0)) => release.to_owned(),
+        Some((1, 1)) => "1.1.0".to_owned(),
+        Some((1, minor)) if minor >= 2 => "1.2.0".to_owned(),
+        _ => FALLBACK_VERSION.to_owned(),
+    }
+}
+
+fn version_pair(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.trim().split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_read() {
+        let cases = [
+            (
+                r#"{"ociVersionMin":"1.0.0","ociVersionMax":"1.0.2-dev","mountOptions":["ro","rro"]}"#,
+                "1.0.2",
+                true,
+                false,
+            ),
+            (
+                r#"{"ociVersionMax":"1.2.1","mountOptions":[],"linux":{"mountExtensions":{"idmap":{"enabled":true}}}}"#,
+                "1.2.0",
+                false,
+                true,
+            ),
+            (r#"{"ociVersionMax":"1.1.0+dev","linux":{"mountExtensions":{"idmap":{}}}}"#, "1.1.0", false, false),
+            (r#"{"ociVersionMax":"2.0.0"}"#, "1.0.2", false, false),
+            ("{}", "1.0.2", false, false),
+        ];
+        for (text, oci_version, recursive_read_only, idmapped_mounts) in cases {
+            let expected = Features { oci_version: oci_version.to_owned(), recursive_read_only, idmapped_mounts };
+            assert_eq!(Features::from_document(text.as_bytes()), Some(expected), "{text}");
+        }
+        assert_eq!(Features::from_document(b"unknown command features"), None);
+    }
+
+    #[test]
+    fn versions_are_read() {
+        let cases = [
+            ("crun version 1.8.1\ncommit: f8a0\nspec: 1.0.0\n", true, true),
+            ("crun version 1.4\n", true, false),
+            ("crun version 0.20\n", false, false),
+            ("runc version 1.0.3\nspec: 1.0.2-dev\n", false, false),
+            ("", false, false),
+        ];
+        for (text, recursive_read_only, idmapped_mounts) in cases {
+            let expected = Features { recursive_read_only, idmapped_mounts, ..Features::default() };
+            assert_eq!(Features::from_version(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! CreateContainer: from a request to a container whose process waits to be let go.
+//!
+//! ```text
+//! image -> record the plan -> root file system -> what the request needs of the host -> specification -> bundle
+//!     -> the monitor runs `runtime create` -> record what was learnt -> publish Created
+//! ```
+//! As with a pod, all that will be made is named by the id, recorded first, and unwound as a whole after a failure.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crio_cgroups::Placement;
+use crio_images::ResolvedImage;
+use crio_runtime::{CreateRequest as RuntimeRequest, Created, LogFile, Stdio};
+use crio_types::{ContainerConfig, ContainerId, ContainerState, EventKind, NamespaceMode, Signal, container_name};
+
+use crate::container::remove::{RuntimeState, release_container};
+use crate::container::specify::{self, Bundle};
+use crate::container::{Container, Kind};
+use crate::context::{Context, random_id};
+use crate::record::{ContainerRecord, Phase};
+use crate::sandbox::{Sandbox, infra};
+use crate::{Outcome, PodError, watch};
+
+/// What a CreateContainer asks for; a repeated call joins when it is equal.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CreateRequest {
+    pub(crate) sandbox_id: String,
+    pub(crate) config: ContainerConfig,
+}
+
+/// Everything that is known of the container before anything is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) record: ContainerRecord,
+    pub(crate) cgroup: Placement,
+    pub(crate) image: ResolvedImage,
+}
+
+/// Creates a container in a sandbox, or joins whoever is creating it.
+pub(crate) async fn create_container(
+    context: &Arc<Context>,
+    sandbox: &Arc<Sandbox>,
+    config: ContainerConfig,
+) -> Outcome<ContainerId> {
+    let name = container_name(&config.metadata, &sandbox.status().metadata);
+    let request = CreateRequest { sandbox_id: sandbox.id().to_string(), config };
+    let start = {
+        let (context, sandbox, name, request) =
+            (Arc::clone(context), Arc::clone(sandbox), name.clone(), request.clone());
+        move || create(context, sandbox, name, request.config)
+    };
+    context.operations.creations.join(&name, request, start).await
+}
+
+async fn create(
+    context: Arc<Context>,
+    sandbox: Arc<Sandbox>,
+    name: String,
+    config: ContainerConfig,
+) -> Result<ContainerId, PodError> {
+    if let Some(existing) = context.index.container_named(&name) {
+        return same_container(&existing, &config);
+    }
+    let _creation = sandbox.begin_creation()?;
+    // A pod outlives its handler's place in the configuration; nothing new is made in it then.
+    let handler = context.engines.runtimes.resolve(&sandbox.status().runtime_handler);
+    handler.map_err(PodError::step("choosing the runtime handler", sandbox.id()))?;
+    let id = ContainerId::from_bytes(random_id()?);
+    let image = context.engines.images.prepare(&config.image).await;
+    let image =
+        image.map_err(PodError::step("preparing the image", format!("container {:?}", config.metadata.name)))?;
+    check_policy(&context, &sandbox, &config).await?;
+    let plan = plan(&context, &sandbox, Identity { id, name }, config, image)?;
+    let container = make(&context, &sandbox, plan, Kind::Workload).await?;
+    context.index.insert_container(&container);
+    context.container_event(&container, EventKind::Created);
+    Ok(container.id().clone())
+}
+
+/// Whether the signature policy of the pod's namespace still allows the image, which may have come before the policy.
+async fn check_policy(context: &Context, sandbox: &Sandbox, config: &ContainerConfig) -> Result<(), PodError> {
+    let images = context.engines.images.clone();
+    let namespace = sandbox.status().metadata.namespace.clone();
+    let specified = &config.image.user_specified_image;
+    let name = if specified.is_empty() { config.image.image.clone() } else { specified.clone() };
+    let check =
+        move || images.check_policy(&namespace, &name).map_err(PodError::step("checking the signature policy", &name));
+    context.blocking("CreateContainer", check).await
+}
+
+/// A retry whose first call finished: the same request gets the container it made.
+fn same_container(existing: &Container, config: &ContainerConfig) -> Result<ContainerId, PodError> {
+    let record = existing.record();
+    if record.config == *config && record.state != ContainerState::Exited {
+        return Ok(record.id);
+    }
+    Err(PodError::NameTaken { name: record.name, owner: format!("container {}", record.id) })
+}
+
+struct Identity {
+    id: ContainerId,
+    name: String,
+}
+
+fn plan(
+    context: &Context,
+    sandbox: &Sandbox,
+    identity: Identity,
+    config: ContainerConfig,
+    image: ResolvedImage,
+) -> Result<Plan, PodError> {
+    let Identity { id, name } = identity;
+    let pod = sandbox.record();
+    check(&config)?;
+    let cgroup = context.engines.cgroups.container_cgroup(&pod.config.cgroup_parent, &id);
+    let cgroup = cgroup.map_err(PodError::step("placing the cgroup", format!("container {id}")))?;
+    let record = ContainerRecord {
+        name,
+        log_path: log_path(&pod.log_directory, &config.log_path, &id)?,
+        cgroup: cgroup.path.as_str().to_owned(),
+        bundle: context.engines.store.container_run_dir(&id),
+        stop_signal: stop_signal(&config, &image),
+        shares_pids: config.security.namespaces.pid != NamespaceMode::Container,
+        ..ContainerRecord::planned(id, pod.id, config, &image)
+    };
+    Ok(Plan { record, cgroup, image })
+}
+
+/// Makes what the plan names; on a failure all of it is unwound.
+pub(crate) async fn make(
+    context: &Arc<Context>,
+    sandbox: &Arc<Sandbox>,
+    plan: Plan,
+    kind: Kind,
+) -> Result<Arc<Container>, PodError> {
+    sandbox.directory().write_container(&plan.record)?;
+    let record = plan.record.clone();
+    match try_make(context, sandbox, plan, kind).await {
+        Ok(container) => Ok(container),
+        Err(error) => Err(unwind(context, sandbox, &record, error).await),
+    }
+}
+
+async fn try_make(
+    context: &Arc<Context>,
+    sandbox: &Arc<Sandbox>,
+    plan: Plan,
+    kind: Kind,
+) -> Result<Arc<Container>, PodError> {
+    let (bundle, log) = {
+        let (shared, sandbox, plan) = (Arc::clone(context), Arc::clone(sandbox), plan.clone());
+        let make = move || {
+            let bundle = match kind {
+                Kind::Workload => specify::bundle(&shared, &sandbox, &plan)?,
+                Kind::Infra => infra::bundle(&shared, &sandbox, &plan)?,
+            };
+            Ok((bundle, resolved_log_path(&sandbox.record().log_directory, &plan.record.log_path)?))
+        };
+        context.blocking("CreateContainer", make).await?
+    };
+    let mut record = plan.record;
+    let log = LogFile { path: log, size_max_bytes: context.config.log_size_max_bytes };
+    let created = run_create(context, sandbox, &record, &plan.cgroup, log).await?;
+    (record.pid, record.start_time) = (created.pid, created.start_time);
+    record.phase = Phase::Made;
+    let Bundle { rootfs, mounts, user, process } = bundle;
+    record.rootfs = rootfs;
+    record.mounts = mounts;
+    record.user = Some(user);
+    let container = Arc::new(Container::new(record, process, Arc::clone(sandbox)));
+    container.change(|_| ())?;
+    if kind == Kind::Workload {
+        context.watch_usage(&container);
+    }
+    if let Some(exit) = sandbox.admit(&container, kind) {
+        watch::record_exit(context, &container, &exit);
+    }
+    Ok(container)
+}
+
+/// The log's path for the monitor: links in the pod's log directory are the administrator's and are followed here, those
+/// below it could be the pod's own doing, and the monitor follows none.
+fn resolved_log_path(directory: &Path, path: &Path) -> Result<PathBuf, PodError> {
+    let resolved =
+        std::fs::canonicalize(directory).map_err(PodError::file("resolving the log directory", directory))?;
+    Ok(path.strip_prefix(directory).map_or_else(|_| path.to_owned(), |below| resolved.join(below)))
+}
+
+/// Has the monitor run `runtime create`. Answers the process.
+async fn run_create(
+    context: &Context,
+    sandbox: &Sandbox,
+    record: &ContainerRecord,
+    cgroup: &Placement,
+    log: LogFile,
+) -> Result<Created, PodError> {
+    let monitor = sandbox.need_monitor()?;
+    let cgroups = &context.engines.cgroups;
+    let config = &record.config;
+    let request = RuntimeRequest {
+        handler: sandbox.handler(),
+        id: &record.id,
+        bundle: &record.bundle,
+        log: Some(log),
+        stdio: Stdio { tty: config.tty, stdin: config.stdin, stdin_once: config.stdin_once },
+        // The one whose processes are the container's and whose kills count comes first.
+        cgroups: cgroups.memory_directory(&cgroup.path).into_iter().chain(cgroups.directories(&cgroup.path)).collect(),
+    };
+    let created = monitor.create(request).await;
+    created.map_err(PodError::step("creating the process", format!("container {:?}", record.config.metadata.name)))
+}
+
+/// Unmakes whatever was made. The answer is the error that began it, with what could not be unmade.
+async fn unwind(context: &Arc<Context>, sandbox: &Sandbox, record: &ContainerRecord, error: PodError) -> PodError {
+    let monitor = sandbox.monitor();
+    let mut failures = release_container(context, record, RuntimeState::of(sandbox, monitor.as_deref())).await;
+    sandbox.dismiss(&record.id);
+    if failures.is_empty() {
+        match sandbox.directory().remove_container(&record.id) {
+            Ok(()) => return error,
+            Err(failure) => failures.push(failure),
+        }
+    }
+    // The record stays, so that removing the pod or the next start of the daemon tries again.
+    failures.insert(0, error);
+    PodError::Teardown { of: format!("container {:?} that could not be made", record.config.metadata.name), failures }
+}
+
+/// Refuses what no container can be, before anything is made.
+fn check(config: &ContainerConfig) -> Result<(), PodError> {
+    let invalid = |field, reason: &str| Err(PodError::InvalidConfig { field, reason: reason.to_owned() });
+    if config.metadata.name.is_empty() {
+        return invalid("config.metadata.name", "must not be empty");
+    }
+    if config.image.image.is_empty() {
+        return invalid("config.image.image", "must not be empty");
+    }
+    if config.mounts.iter().any(|mount| mount.image.is_some()) {
+        return invalid("config.mounts", "image volumes are not supported");
+    }
+    Ok(())
+}
+
+/// Where the log goes: always below the pod's log directory.
+fn log_path(directory: &Path, requested: &str, id: &ContainerId) -> Result<PathBuf, PodError> {
+    if requested.is_empty() {
+        return Ok(directory.join(format!("{id}.log")));
+    }
+    let requested = Path::new(requested);
+    if requested.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Ok(directory.join(requested));
+    }
+    let reason = "must be a path below the sandbox's log directory".to_owned();
+    Err(PodError::InvalidConfig { field: "config.log_path", reason })
+}
+
+/// The request's, else the image's, else SIGTERM. What an image writes and no kernel knows is passed over.
+fn stop_signal(config: &ContainerConfig, image: &ResolvedImage) -> Signal {
+    let of_image = || image.config.config().as_ref().and_then(|c| c.stop_signal().as_deref()).and_then(Signal::parse);
+    config.stop_signal.or_else(of_image).unwrap_or(Signal::TERM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_stay_below_the_log_directory() {
+        let id = ContainerId::from_bytes([7; 32]);
+        let directory = Path::new("/var/log/pods/a");
+        let below = |rest: &str| Some(directory.join(rest));
+        let cases = [
+            ("web/0.log", below("web/0.log")),
+            ("", below(&format!("{id}.log"))),
+            ("./web.log", below("./web.log")),
+            ("../b/0.log", None),
+            ("web/../../b", None),
+            ("/etc/passwd", None),
+        ];
+        for (requested, expected) in cases {
+            assert_eq!(log_path(directory, requested, &id).ok(), expected, "{requested:?}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What a client sees, under the OCI runtime that `CRIO_TEST_RUNTIME` names.
+
+mod containers;
+mod daemon;
+mod events;
+mod exec;
+mod images;
+mod lifecycle;
+mod lists;
+mod logs;
+mod mounts;
+mod namespaces;
+mod network;
+mod pulls;
+mod resources;
+mod security;
+mod stats;
+mod stop;
+mod users;

@@ -1,0 +1,123 @@
+//! Mounts, devices and what of them a status shows.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use crio_cri_api::v1::{Device, Mount, MountPropagation};
+use crio_tests::Stage;
+use crio_tests::workload::security;
+
+fn mount(host: &Path, container: &str) -> Mount {
+    Mount { host_path: host.to_string_lossy().into_owned(), container_path: container.to_owned(), ..Default::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_paths_are_seen_as_asked() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("mounts").await?;
+    let host = stage.node.path("volume");
+    fs::create_dir(&host)?;
+    fs::write(host.join("file"), "from the host\n")?;
+    std::os::unix::fs::symlink(&host, stage.node.path("link"))?;
+    let missing = stage.node.path("not/yet/there");
+
+    let mut config = stage.shell(
+        "main",
+        "cat /rw/file /ro/file /file /link/file; echo back >/rw/back
+         echo no 2>/dev/null >/ro/no || echo read-only; test -d /missing && echo made; sleep 1000",
+    );
+    config.mounts = vec![
+        mount(&host, "/rw"),
+        Mount { readonly: true, ..mount(&host, "/ro") },
+        mount(&host.join("file"), "/file"),
+        mount(&stage.node.path("link"), "/link"),
+        mount(&missing, "/missing"),
+    ];
+    let id = stage.start(&pod, &config).await?;
+    crio_tests::until("the script is done", async || {
+        let log = fs::read_to_string(stage.node.container_log("mounts", "main"))?;
+        Ok(log.contains(" F made").then_some(()))
+    })
+    .await?;
+    let log = fs::read_to_string(stage.node.container_log("mounts", "main"))?;
+    assert_eq!(log.matches("from the host").count(), 4, "{log}");
+    assert!(log.contains(" F read-only"), "{log}");
+    assert_eq!(fs::read_to_string(host.join("back"))?, "back\n");
+    assert!(missing.is_dir());
+
+    let mut expected = config.mounts.clone();
+    expected[3].host_path = host.to_string_lossy().into_owned();
+    let shown = stage.cri.status(&id).await?.mounts;
+    assert_eq!(shown, expected, "the request's mounts, with links resolved, and no others");
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mounts_made_later_travel_as_asked() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("propagation").await?;
+    let mut ids = Vec::new();
+    for (name, propagation) in [
+        ("private", MountPropagation::PropagationPrivate),
+        ("slave", MountPropagation::PropagationHostToContainer),
+        ("shared", MountPropagation::PropagationBidirectional),
+    ] {
+        let host = stage.node.path(name);
+        fs::create_dir_all(host.join("from-host"))?;
+        fs::create_dir_all(host.join("from-container"))?;
+        let mut config = stage.shell(name, "sleep 1000");
+        config.mounts = vec![Mount { propagation: propagation.into(), ..mount(&host, "/mnt") }];
+        security(&mut config).privileged = propagation == MountPropagation::PropagationBidirectional;
+        let mut pod_config = pod.config.clone();
+        pod_config.metadata.get_or_insert_default().name = format!("propagation-{name}");
+        crio_tests::workload::pod_security(&mut pod_config).privileged = true;
+        let pod = stage.pod_of(pod_config).await?;
+        ids.push((name, stage.start(&pod, &config).await?));
+    }
+    for (name, id) in &ids {
+        let target = stage.node.path(name).join("from-host");
+        inside(&stage, &["mount", "-t", "tmpfs", "none", &target.to_string_lossy()])?;
+        let seen = stage.exec(id, "grep -c /mnt/from-host /proc/self/mountinfo || true").await?;
+        let expected = if *name == "private" { "0\n" } else { "1\n" };
+        assert_eq!(seen, expected, "{name}: from the host to the container");
+        inside(&stage, &["umount", &target.to_string_lossy()])?;
+    }
+    let (_, shared) = &ids[2];
+    stage.exec(shared, "mount -t tmpfs none /mnt/from-container").await?;
+    let target = stage.node.path("shared").join("from-container");
+    inside(&stage, &["mountpoint", "-q", &target.to_string_lossy()])?;
+    stage.exec(shared, "umount /mnt/from-container").await?;
+    stage.close().await
+}
+
+fn inside(stage: &Stage, words: &[&str]) -> Result<()> {
+    let mut command: Command = stage.node.inside(words[0].as_ref());
+    let output = command.args(&words[1..]).output()?;
+    ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_are_there_with_the_permissions_asked_for() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("devices").await?;
+    let script = "ls -l /dev/message | cut -c1; dd if=/dev/message of=/dev/null count=0 && echo readable
+         dd if=/dev/zero of=/dev/message count=0 2>/dev/null || echo not writable";
+    let mut config = stage.shell("main", script);
+    config.devices = vec![Device {
+        host_path: "/dev/kmsg".to_owned(),
+        container_path: "/dev/message".to_owned(),
+        permissions: "r".to_owned(),
+    }];
+    // The kernel may want this for reading its messages, beside the permission of the group.
+    let capabilities = security(&mut config).capabilities.get_or_insert_default();
+    capabilities.add_capabilities.push("SYSLOG".to_owned());
+    let ended = stage.finish(&pod, &config).await?;
+    assert_eq!(ended.stdout, "c\nreadable\nnot writable\n", "{}", ended.stderr);
+
+    let plain = stage.output(&pod, "plain", "ls /dev; test -e /dev/kmsg || echo none").await?;
+    assert!(plain.contains("null\n") && plain.ends_with("none\n"), "{plain}");
+    stage.close().await
+}
