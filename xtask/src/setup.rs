@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::run::{output, root, run};
 
-const PACKAGES: [&str; 17] = [
+const PACKAGES: [&str; 18] = [
     "build-essential",
     "busybox-static",
     "containernetworking-plugins",
@@ -24,6 +24,7 @@ const PACKAGES: [&str; 17] = [
     "iptables",
     "jq",
     "nftables",
+    "openssl",
     "perl",
     "podman",
     "runc",
