@@ -87,3 +87,22 @@ async fn a_log_without_a_path_has_one_all_the_same() -> Result<()> {
     assert_eq!(ended.stdout, "here\n");
     stage.close().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_that_nobody_else_knows_of_go_with_the_pod() -> Result<()> {
+    let stage = Stage::set().await?;
+    let mut config = stage.node.pod("unnamed");
+    config.log_directory.clear();
+    let pod = stage.pod_of(config).await?;
+    let mut container = stage.shell("main", "echo here");
+    container.log_path.clear();
+    let ended = stage.finish(&pod, &container).await?;
+    let path = std::path::PathBuf::from(&ended.status.log_path);
+    assert!(path.starts_with(stage.node.path("run/log").join(&pod.id)), "{}", path.display());
+    assert_eq!(log::content(&log::read(&path)?, "stdout"), b"here\n");
+    stage.cri.stop_pod(&pod.id).await?;
+    assert!(path.exists(), "a stopped pod keeps its logs");
+    stage.cri.remove_pod(&pod.id).await?;
+    assert!(!stage.node.path("run/log").join(&pod.id).exists());
+    stage.close().await
+}

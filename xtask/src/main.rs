@@ -4,12 +4,14 @@
 //! * `check`: formatting, lints, tidiness, unit tests, documentation
 //! * `tidy`: only the checks of the tree that no compiler makes
 //! * `test`: all that CI runs, or the black-box tests whose name holds a word
+//! * `critest`: the conformance tests of the Container Runtime Interface, or a part of them
 //! * `demo`, `bench`: what the daemon can do, and how fast
 //!
 //! Commands print what they run, and end with a status other than zero when anything failed.
 
 mod bench;
 mod check;
+mod critest;
 mod demo;
 mod run;
 mod setup;
@@ -41,6 +43,12 @@ enum Command {
         /// A part of a test's name
         filter: Option<String>,
     },
+    /// Conformance tests of the Container Runtime Interface
+    Critest {
+        /// Passed on: --help lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Shows what the daemon can do
     Demo {
         /// Passed on: --fast leaves out the pauses
@@ -71,6 +79,7 @@ fn run(command: Command) -> Result<()> {
         Command::Check => check::check(),
         Command::Tidy => tidy::tidy(),
         Command::Test { filter } => test::test(filter.as_deref()),
+        Command::Critest { arguments } => critest::critest(&arguments),
         Command::Demo { arguments } => demo::demo(&arguments),
         Command::Bench { arguments } => bench::bench(&arguments),
     }

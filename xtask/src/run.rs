@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Every test harness of Rust ends with such a line.
-const CLOSING_LINE: &str = "test result:";
+/// Every test harness of Rust ends with such a line, and so does a run of critest.
+const CLOSING_LINES: [&str; 2] = ["test result:", "critest with"];
 
 /// The workspace's directory.
 pub(crate) fn root() -> PathBuf {
@@ -106,7 +106,7 @@ fn stream(mut command: Command, closing: &mut Vec<String>) -> Result<()> {
     for line in BufReader::new(output).split(b'\n') {
         let line = String::from_utf8_lossy(&line?).into_owned();
         println!("{line}");
-        if line.starts_with(CLOSING_LINE) {
+        if CLOSING_LINES.iter().any(|start| line.starts_with(start)) {
             closing.push(line);
         }
     }

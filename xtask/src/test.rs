@@ -30,7 +30,9 @@ pub(crate) fn test(filter: Option<&str>) -> Result<()> {
             stages.command(&format!("{program} with {runtime}"), black_box(program, runtime, filter));
         }
     }
-    for program in ONCE {
+    // On a machine without Go the set-up has said so, or failed where that must not be.
+    let has_tools = setup::tools().join("critest").is_file();
+    for program in ONCE.into_iter().filter(|program| has_tools || *program != "conformance") {
         stages.command(program, black_box(program, RUNTIMES[0], filter));
     }
     let ran = stages.tests();
@@ -49,17 +51,21 @@ pub(crate) fn monitor() -> Command {
 
 fn black_box(program: &str, runtime: &str, filter: Option<&str>) -> Command {
     let mut command = cargo(&["test", "--quiet", "--package", "crio-tests", "--test", program]);
-    command
-        .env("RUST_BACKTRACE", "0")
-        .env("CRIO_TEST_RUNTIME", runtime)
-        .env("CRIO_BINARY", built("debug/crio"))
-        .env("CRIO_CONMON", built("monitor/crio-conmon"))
-        .env("CRIO_TOOLS", setup::tools())
-        .args(filter);
+    command.env("RUST_BACKTRACE", "0").env("CRIO_TEST_RUNTIME", runtime).args(filter);
+    environment(&mut command);
     command
 }
 
-fn built(name: &str) -> PathBuf {
+/// Says where programs are.
+pub(crate) fn environment(command: &mut Command) -> &mut Command {
+    command
+        .env("CRIO_BINARY", built("debug/crio"))
+        .env("CRIO_CONMON", built("monitor/crio-conmon"))
+        .env("CRIO_TOOLS", setup::tools())
+}
+
+/// A program in the target directory.
+pub(crate) fn built(name: &str) -> PathBuf {
     root().join("target").join(name)
 }
 

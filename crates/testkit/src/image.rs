@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 pub use layer::{Compression, Layer};
-pub use preset::{busybox, pause};
+pub use preset::{busybox, busybox_builder, pause, pause_builder};
 
 /// Which family of media types an image uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,12 +5,14 @@
 //! * [`node`]: the daemon in a mount namespace of its own, with directories, network and control groups that no other test shares
 //! * [`cri`]: a client of its socket
 //! * [`request`]: requests as kubelet makes them
+//! * [`conformance`]: critest, its images, and what it says
 //! * [`leak`]: what exists on the host before and after, and the difference in words
 //!
 //! Tests run as root. What they make lies in a temporary directory, below one control group and on one bridge of their own, and is
 //! removed when the values are dropped, also after a failure. Nothing here belongs to the product: it uses `anyhow`, and runs the
 //! host's tools where they are the shortest way.
 
+pub mod conformance;
 pub mod cri;
 pub mod image;
 pub mod leak;

@@ -51,7 +51,12 @@ impl Node {
     /// Something the node needs is missing, or the daemon does not come up; the error holds the end of its log.
     pub async fn start(options: Options) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("ct-").rand_bytes(6).tempdir_in("/tmp")?;
-        let names = config::Names::of(directory.path())?;
+        let names = config::Names::of(directory.path(), &options)?;
+        if options.cgroup_parent.is_some() {
+            // What is in there when the node ends is killed.
+            let there = crate::leak::processes(directory.path(), &names.cgroup_parent);
+            ensure!(there.is_empty(), "another daemon has pods in {}", names.cgroup_parent);
+        }
         config::write(directory.path(), &names, &options)?;
         place::install(&place::program("CRIO_BINARY", "crio")?, &directory.path().join("bin/crio"))?;
         place::install(&place::program("CRIO_CONMON", "crio-conmon")?, &directory.path().join("bin/crio-conmon"))?;

@@ -16,7 +16,7 @@ use crate::container::remove::{RuntimeState, release_container};
 use crate::container::{Container, Exit, Kind};
 use crate::context::Context;
 use crate::record::{ContainerRecord, Phase, PodDirectory, SandboxRecord, pods_dir};
-use crate::sandbox::{Sandbox, release};
+use crate::sandbox::{Sandbox, files, release};
 use crate::{OWNER, PodError, watch};
 
 /// The exit code of a container whose end nobody saw.
@@ -69,7 +69,7 @@ async fn recover_pod(context: &Arc<Context>, directory: PodDirectory) -> Vec<Pod
 async fn unwind(context: &Context, record: &SandboxRecord, directory: &PodDirectory) -> Vec<PodError> {
     let mut failures = release::release(context, record, directory, None).await;
     if failures.is_empty() {
-        failures.extend(directory.remove().err());
+        failures.extend(files::forget(directory, record).err());
     }
     failures
 }

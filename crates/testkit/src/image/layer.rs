@@ -134,6 +134,11 @@ impl Layer {
         Ok(self.file(to, mode, content))
     }
 
+    pub(super) fn has(&self, path: &str) -> bool {
+        let path = relative(path);
+        self.entries.iter().any(|entry| entry.path == path)
+    }
+
     fn add(mut self, path: &str, mode: u32, kind: Kind) -> Self {
         self.entries.push(Entry { path: relative(path), kind, mode, owner: (0, 0) });
         self

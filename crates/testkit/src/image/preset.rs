@@ -16,6 +16,14 @@ const BUSYBOX: &str = "/bin/busybox";
 /// # Errors
 /// The package `busybox-static` is not installed.
 pub fn busybox() -> Result<Image> {
+    busybox_builder()?.build()
+}
+
+/// A builder whose layers so far are those of [`busybox`].
+///
+/// # Errors
+/// As [`busybox`].
+pub fn busybox_builder() -> Result<ImageBuilder> {
     let files = Layer::new()
         .directory("/tmp", 0o1777)
         .directory("/root", 0o700)
@@ -25,11 +33,11 @@ pub fn busybox() -> Result<Image> {
         .file("/etc/passwd", 0o644, PASSWD)
         .file("/etc/group", 0o644, GROUP)
         .file("/etc/hosts", 0o644, "127.0.0.1\tlocalhost\n");
-    ImageBuilder::new(Format::Oci)
+    let builder = ImageBuilder::new(Format::Oci)
         .layer(programs()?, Compression::Gzip)
         .layer(files, Compression::Gzip)
-        .config("Cmd", json!(["/bin/sh"]))
-        .build()
+        .config("Cmd", json!(["/bin/sh"]));
+    Ok(builder)
 }
 
 const PASSWD: &str = "\
@@ -56,11 +64,16 @@ fn programs() -> Result<Layer> {
 /// # Errors
 /// It cannot be packed.
 pub fn pause() -> Result<Image> {
+    pause_builder().build()
+}
+
+/// A builder of [`pause`], for images that do the same and are not the same.
+#[must_use]
+pub fn pause_builder() -> ImageBuilder {
     ImageBuilder::new(Format::Oci)
         .layer(Layer::new().file("/pause", 0o755, pause_program()), Compression::Gzip)
         .config("Entrypoint", json!(["/pause"]))
         .config("User", json!("65535:65535"))
-        .build()
 }
 
 /// A static x86-64 program of one page: blocks SIGINT, SIGTERM and SIGCHLD, waits for them with `rt_sigtimedwait`, reaps on

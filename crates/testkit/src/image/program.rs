@@ -15,11 +15,33 @@ impl Layer {
     /// # Errors
     /// A file cannot be read.
     pub fn host_program(self, from: &str, to: &str) -> Result<Self> {
-        let mut layer = self.host_file(from, to)?;
-        for library in libraries(from) {
-            layer = layer.host_file(&library, &library)?;
+        self.host_file(from, to)?.libraries_of(from)
+    }
+
+    /// Copies the libraries that a program of this machine loads, and that are not in the layer yet.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn libraries_of(mut self, program: &str) -> Result<Self> {
+        for library in libraries(program) {
+            if !self.has(&library) {
+                self = self.host_file(&library, &library)?;
+            }
         }
-        Ok(layer)
+        Ok(self)
+    }
+
+    /// Copies a program out of a Debian package to the place it has there, with the libraries of this machine that it loads.
+    /// The package is not installed, so that no service of it starts.
+    ///
+    /// # Errors
+    /// The package cannot be had or read, or has no such program.
+    pub fn packaged_program(self, package: &str, program: &str, cache: &Path) -> Result<Self> {
+        let package = fetch(package, cache)?;
+        let unpacked = tempfile::tempdir()?;
+        run::output("dpkg-deb", &["--extract", &package.to_string_lossy(), &unpacked.path().to_string_lossy()])?;
+        let from = unpacked.path().join(program.trim_start_matches('/'));
+        self.host_program(&from.to_string_lossy(), program)
     }
 
     /// Unpacks a Debian package of the machine's release, without what it depends on. The package is fetched once into
@@ -78,12 +100,14 @@ fn fetch(name: &str, cache: &Path) -> Result<std::path::PathBuf> {
     if let Some(package) = find()? {
         return Ok(package);
     }
-    let status = std::process::Command::new("apt-get")
-        .args(["download", "--quiet", name])
-        .current_dir(cache)
-        .status()
-        .context("cannot run apt-get")?;
-    ensure!(status.success(), "apt-get cannot download {name}");
+    // The user that apt downloads as cannot write into our directory. A machine that was never updated has no lists.
+    let apt = |arguments: &[&str]| -> Result<bool> {
+        let mut command = std::process::Command::new("apt-get");
+        command.args(["-qq", "-o", "APT::Sandbox::User=root"]).args(arguments).current_dir(cache);
+        Ok(command.status().context("cannot run apt-get")?.success())
+    };
+    let downloaded = apt(&["download", name])? || (apt(&["update"])? && apt(&["download", name])?);
+    ensure!(downloaded, "apt-get cannot download {name}");
     find()?.with_context(|| format!("apt-get has downloaded no package {name}"))
 }
 

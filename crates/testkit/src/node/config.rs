@@ -50,6 +50,9 @@ pub struct Options {
     pub registries_conf: String,
     /// Environment variables of the daemon.
     pub environment: Vec<(String, String)>,
+    /// The control group that holds the pods, where clients do not name that of [`Node::pod`](super::Node::pod) but leave it to
+    /// the daemon. Nothing may be in it when the node starts.
+    pub cgroup_parent: Option<String>,
 }
 
 /// Names on the host that belong to one node.
@@ -63,12 +66,12 @@ pub(super) struct Names {
 
 impl Names {
     /// Out of the random part of the directory's name.
-    pub(super) fn of(directory: &Path) -> Result<Self> {
+    pub(super) fn of(directory: &Path, options: &Options) -> Result<Self> {
         let name = directory.file_name().and_then(|name| name.to_str()).context("the directory has a name")?;
         let hash = name.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         let [_, _, high, low] = hash.to_be_bytes();
         Ok(Self {
-            cgroup_parent: format!("/{name}"),
+            cgroup_parent: options.cgroup_parent.clone().unwrap_or_else(|| format!("/{name}")),
             bridge: name.to_owned(),
             subnet: format!("10.{}.{low}.", 128 + high % 64),
         })

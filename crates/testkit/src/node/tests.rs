@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn names_are_short_and_the_configuration_is_complete() {
     let directory = tempfile::Builder::new().prefix("ct-").rand_bytes(6).tempdir_in("/tmp").unwrap();
-    let names = config::Names::of(directory.path()).unwrap();
+    let names = config::Names::of(directory.path(), &Options::default()).unwrap();
     assert!(names.bridge.len() <= 15, "{}", names.bridge);
     let options = Options { insecure_registries: vec!["127.0.0.1:5000".to_owned()], ..Options::default() };
     config::write(directory.path(), &names, &options).unwrap();

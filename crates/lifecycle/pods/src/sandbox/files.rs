@@ -53,6 +53,21 @@ pub(crate) fn release(directory: &PodDirectory) -> Result<(), PodError> {
     }
 }
 
+/// Removes what is left of a pod that holds nothing any more: its logs, where the request named no directory for them and so
+/// nobody but us knows of it, and then its records.
+pub(crate) fn forget(directory: &PodDirectory, record: &SandboxRecord) -> Result<(), PodError> {
+    let logs = &record.log_directory;
+    if record.config.log_directory.is_empty() && logs.ends_with(record.id.as_str()) {
+        match std::fs::remove_dir_all(logs) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(PodError::file("removing", logs)(error));
+            }
+            _ => {}
+        }
+    }
+    directory.remove()
+}
+
 fn mount_shm(path: &Path) -> Result<(), PodError> {
     std::fs::create_dir(path).map_err(PodError::file("creating", path))?;
     let options = std::ffi::CString::new(format!("mode=1777,size={SHM_SIZE_BYTES}"))

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::container::remove::remove_container;
 use crate::context::Context;
 use crate::sandbox::Sandbox;
+use crate::sandbox::files;
 use crate::sandbox::stop::stop_sandbox;
 use crate::{Outcome, PodError};
 
@@ -32,8 +33,8 @@ async fn remove(context: Arc<Context>, sandbox: Arc<Sandbox>) -> Result<(), PodE
         failures.extend(removed.unwrap_or_else(|_| interrupted()).err().map(PodError::Joined));
     }
     PodError::teardown(format!("pod sandbox {}", sandbox.id()), failures)?;
-    let directory = sandbox.directory().clone();
-    context.blocking("RemovePodSandbox", move || directory.remove()).await?;
+    let (directory, record) = (sandbox.directory().clone(), sandbox.record());
+    context.blocking("RemovePodSandbox", move || files::forget(&directory, &record)).await?;
     context.index.remove_sandbox(&sandbox);
     context.sandbox_event(&sandbox, EventKind::Deleted);
     Ok(())

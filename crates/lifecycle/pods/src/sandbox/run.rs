@@ -197,7 +197,7 @@ async fn make_files(context: &Context, plan: &Plan) -> Result<(), PodError> {
 async fn unwind(context: &Context, plan: Plan, error: PodError) -> PodError {
     let mut failures = release::release(context, &plan.record, &plan.directory, None).await;
     if failures.is_empty() {
-        match plan.directory.remove() {
+        match files::forget(&plan.directory, &plan.record) {
             Ok(()) => return error,
             Err(failure) => failures.push(failure),
         }
