@@ -2,26 +2,11 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use crio_cri_api::v1::{ContainerState, PodSandboxState};
-use crio_tests::{PATIENCE, Stage, refused, until};
-use rustix::process::{Pid, Signal, kill_process};
+use crio_tests::{PATIENCE, Stage, monitor_of, refused, until};
+use rustix::process::{Signal, kill_process};
 use tonic::Code;
-
-/// The monitor of a pod: the process of that name whose command line has the pod's id.
-fn monitor(pod: &str) -> Result<Pid> {
-    for entry in fs::read_dir("/proc")? {
-        let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let command = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
-        if command.contains("crio-conmon") && command.contains(pod) {
-            return Pid::from_raw(pid).context("a process id");
-        }
-    }
-    anyhow::bail!("pod {pod} has no monitor")
-}
 
 async fn ended(stage: &Stage, id: &str) -> Result<()> {
     let status = stage.cri.wait(id, ContainerState::ContainerExited, PATIENCE).await?;
@@ -38,7 +23,7 @@ async fn a_pod_without_its_monitor_is_over() -> Result<()> {
     let created = stage.cri.create(&pod.id, &pod.config, &stage.shell("created", "true")).await?;
     let unharmed = stage.start(&other, &stage.shell("main", "sleep 1000")).await?;
     let process = stage.process(&id).await?;
-    kill_process(monitor(&pod.id)?, Signal::KILL)?;
+    kill_process(monitor_of(&pod.id)?, Signal::KILL)?;
     ended(&stage, &id).await?;
     ended(&stage, &created).await?;
     until("its processes are gone", async || Ok((!fs::exists(format!("/proc/{process}/exe"))?).then_some(()))).await?;
@@ -64,7 +49,7 @@ async fn a_monitor_that_died_with_the_daemon_is_noticed() -> Result<()> {
     let id = stage.start(&pod, &stage.shell("main", "sleep 1000")).await?;
     let process = stage.process(&id).await?;
     stage.node.kill()?;
-    kill_process(monitor(&pod.id)?, Signal::KILL)?;
+    kill_process(monitor_of(&pod.id)?, Signal::KILL)?;
     stage.node.start_daemon().await?;
     stage.reconnect().await?;
     ended(&stage, &id).await?;

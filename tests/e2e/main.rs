@@ -4,6 +4,7 @@ mod containers;
 mod daemon;
 mod events;
 mod exec;
+mod footprint;
 mod images;
 mod lifecycle;
 mod lists;

@@ -13,6 +13,7 @@
 pub mod hostile;
 pub mod images;
 pub mod log;
+mod monitor;
 mod refusal;
 mod stage;
 pub mod workload;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+pub use monitor::monitor_of;
 pub use refusal::{TestResult, refused};
 pub use stage::Stage;
 pub use workload::{Ended, Pod};

@@ -119,6 +119,8 @@ pub(crate) struct Monitor {
     commands: BTreeMap<Key, Command>,
     last_key: Key,
     idle: Option<Timer>,
+    /// More than waiting and copying was done since the program's pages were given back.
+    worked: bool,
     phase: Phase,
 }
 
@@ -149,6 +151,7 @@ impl Monitor {
             commands: BTreeMap::new(),
             last_key: 0,
             idle: None,
+            worked: true,
             phase: Phase::Serving,
         })
     }
@@ -164,6 +167,7 @@ impl Monitor {
                 self.due(due);
             }
             self.watch_idleness();
+            self.rest();
         }
         // A client that comes too late finds nobody instead of a silent socket.
         drop(std::fs::remove_file(self.records.directory.join(SOCKET_NAME)));
@@ -208,6 +212,15 @@ impl Monitor {
         }
     }
 
+    /// Gives the memory back that setting up and running commands took, once the last command has ended: what is left to do
+    /// is to wait and to copy output, which needs little of the program.
+    fn rest(&mut self) {
+        if self.worked && self.commands.is_empty() {
+            crio_sys::memory::release_program_pages();
+            self.worked = false;
+        }
+    }
+
     fn new_key(&mut self) -> Key {
         self.last_key += 1;
         self.last_key
@@ -217,6 +230,7 @@ impl Monitor {
     fn track(&mut self, running: Running, purpose: Purpose, limit: Duration, payload: Option<OwnedFd>) {
         let key = self.new_key();
         let timer = self.timers.set(limit, Due::Command(key));
+        self.worked = true;
         self.commands.insert(key, Command { running, purpose, timer, _payload: payload, overdue: false });
     }
 

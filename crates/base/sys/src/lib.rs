@@ -7,6 +7,7 @@
 pub mod confined;
 pub mod interface;
 pub mod lock;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
