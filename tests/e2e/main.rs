@@ -2,9 +2,11 @@
 
 mod containers;
 mod daemon;
+mod devices;
 mod events;
 mod exec;
 mod footprint;
+mod image_volumes;
 mod images;
 mod lifecycle;
 mod lists;

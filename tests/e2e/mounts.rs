@@ -1,13 +1,15 @@
 //! Mounts, devices and what of them a status shows.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
-use crio_cri_api::v1::{Device, Mount, MountPropagation};
-use crio_tests::Stage;
+use anyhow::{Context as _, Result, ensure};
+use crio_cri_api::v1::{Device, Mount, MountPropagation, StatusRequest};
 use crio_tests::workload::security;
+use crio_tests::{Stage, refused};
+use tonic::Code;
 
 fn mount(host: &Path, container: &str) -> Mount {
     Mount { host_path: host.to_string_lossy().into_owned(), container_path: container.to_owned(), ..Default::default() }
@@ -89,6 +91,91 @@ async fn mounts_made_later_travel_as_asked() -> Result<()> {
     let target = stage.node.path("shared").join("from-container");
     inside(&stage, &["mountpoint", "-q", &target.to_string_lossy()])?;
     stage.exec(shared, "umount /mnt/from-container").await?;
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_only_goes_as_deep_as_asked() -> Result<()> {
+    let stage = Stage::set().await?;
+    let handlers = stage.cri.runtime().status(StatusRequest::default()).await?.into_inner().runtime_handlers;
+    let mut features = handlers.iter().filter_map(|handler| handler.features.as_ref());
+    assert!(features.all(|features| features.recursive_read_only_mounts), "{handlers:?}");
+    let pod = stage.pod("recursive").await?;
+    let host = stage.node.path("volume");
+    fs::create_dir_all(host.join("below"))?;
+    inside(&stage, &["mount", "-t", "tmpfs", "none", &host.join("below").to_string_lossy()])?;
+    let script = "touch /mnt/x 2>/dev/null && echo top; touch /mnt/below/x 2>/dev/null && echo below; echo done";
+    for (name, recursive, expected) in [("plain", false, "below\ndone\n"), ("recursive", true, "done\n")] {
+        let mut config = stage.shell(name, script);
+        config.mounts = vec![Mount { readonly: true, recursive_read_only: recursive, ..mount(&host, "/mnt") }];
+        let ended = stage.finish(&pod, &config).await?;
+        assert_eq!(ended.stdout, expected, "{name}: {ended:?}");
+        assert_eq!(ended.status.mounts, config.mounts, "{name}");
+    }
+    let refusals: [fn(&mut Mount); 3] = [
+        |mount| mount.readonly = false,
+        |mount| mount.propagation = MountPropagation::PropagationHostToContainer.into(),
+        |mount| mount.propagation = MountPropagation::PropagationBidirectional.into(),
+    ];
+    for (number, change) in refusals.into_iter().enumerate() {
+        let mut config = stage.shell(&format!("refused-{number}"), "true");
+        config.mounts = vec![Mount { readonly: true, recursive_read_only: true, ..mount(&host, "/mnt") }];
+        change(&mut config.mounts[0]);
+        let answer = stage.cri.create(&pod.id, &pod.config, &config).await;
+        refused(answer, Code::InvalidArgument, &["recursive_read_only"])?;
+    }
+    inside(&stage, &["umount", &host.join("below").to_string_lossy()])?;
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_are_those_asked_for() -> Result<()> {
+    let stage = Stage::set().await?;
+    let features = stage.cri.runtime().status(StatusRequest::default()).await?.into_inner().features;
+    assert!(features.is_some_and(|features| features.mount_options));
+    let pod = stage.pod("options").await?;
+    let host = stage.node.path("volume");
+    fs::create_dir(&host)?;
+    fs::write(host.join("program"), "#!/bin/sh\necho ran\n")?;
+    fs::set_permissions(host.join("program"), fs::Permissions::from_mode(0o755))?;
+    let script = "grep ' /mnt ' /proc/mounts; /mnt/program || echo refused";
+    for (name, options) in [("none", vec![]), ("one", vec!["noexec"]), ("all", vec!["nosuid", "nodev", "noexec"])] {
+        let mut config = stage.shell(name, script);
+        let mount_options = options.iter().map(|&option| option.to_owned()).collect();
+        config.mounts = vec![Mount { mount_options, ..mount(&host, "/mnt") }];
+        let ended = stage.finish(&pod, &config).await?;
+        assert_eq!(ended.status.mounts, config.mounts, "{name}");
+        let (line, ran) = ended.stdout.split_once('\n').context("a line of the mount table")?;
+        assert_eq!(ran, if options.contains(&"noexec") { "refused\n" } else { "ran\n" }, "{name}");
+        let flags: Vec<&str> = line.split(' ').nth(3).unwrap_or_default().split(',').collect();
+        for option in ["nosuid", "nodev", "noexec"] {
+            assert_eq!(flags.contains(&option), options.contains(&option), "{name}: {line}");
+        }
+    }
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_requests_mounts_are_nested_and_come_before_our_own() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("nested").await?;
+    let host = |name: &str| stage.node.path(name);
+    for name in ["outer", "inner", "deep"] {
+        fs::create_dir_all(host(name))?;
+        fs::write(host(name).join("name"), format!("{name}\n"))?;
+    }
+    fs::create_dir_all(host("outer").join("in/deep"))?;
+    fs::create_dir_all(host("inner").join("deep"))?;
+    fs::write(host("hosts"), "my own\n")?;
+    let mut config = stage.shell("main", "cat /a/in/deep/name /a/in/name /a/name /etc/resolv.conf");
+    // The deepest first: the order of the request means nothing.
+    config.mounts = vec![
+        mount(&host("deep"), "/a/in/deep"),
+        mount(&host("inner"), "/a/in"),
+        mount(&host("outer"), "/a"),
+        mount(&host("hosts"), "/etc/resolv.conf"),
+    ];
+    assert_eq!(stage.finish(&pod, &config).await?.stdout, "deep\ninner\nouter\nmy own\n");
     stage.close().await
 }
 

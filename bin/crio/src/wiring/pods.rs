@@ -36,6 +36,7 @@ pub fn pods(config: &Config) -> Result<crio_pods::Config> {
         infra_cpuset: runtime.infra_ctr_cpuset.clone().unwrap_or_default(),
         default_sysctls: runtime.default_sysctls.iter().map(|s| (s.name.clone(), s.value.clone())).collect(),
         additional_devices: additional_devices(config)?,
+        cdi_spec_dirs: runtime.cdi_spec_dirs.clone(),
         absent_mount_sources_to_reject: runtime.absent_mount_sources_to_reject.clone(),
         image_volumes: match config.image.image_volumes {
             ImageVolumes::Mkdir => crio_pods::ImageVolumes::Mkdir,

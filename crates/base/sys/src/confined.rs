@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -57,6 +57,17 @@ impl Root {
             }
         }
         Err(Errno::AGAIN.into())
+    }
+
+    /// Where something below the root is for everybody else, every link on the way followed inside the root, and what it
+    /// is. The answer holds for as long as nobody changes the tree.
+    ///
+    /// # Errors
+    /// It does not exist.
+    pub fn real_path(&self, path: &Path) -> io::Result<(PathBuf, FileType)> {
+        let found = self.open_at(path, OFlags::PATH, Mode::empty())?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
+        Ok((path_of(&found)?, kind))
     }
 
     /// Opens a directory below the root, for use as the parent of further operations.
@@ -126,6 +137,14 @@ impl AsFd for Root {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
+}
+
+/// The path by which the kernel knows what is open here.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn path_of(open: impl AsFd) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", open.as_fd().as_raw_fd()))
 }
 
 /// What kind of file `name` in `parent` is, without following it; `None` when there is none.

@@ -34,6 +34,9 @@ pub struct ImageMount {
     pub image: ImageSpec,
     /// A path inside the image to mount instead of its root; empty for the root.
     pub sub_path: String,
+    /// In a status: the image's repository digest, or its id when it has none. A request leaves it empty.
+    #[serde(default)]
+    pub image_ref: String,
 }
 
 /// A mount a container asks for (CRI `Mount`).

@@ -65,12 +65,6 @@ pub enum DeviceError {
         /// The limit that was reached.
         limit: usize,
     },
-    /// A Container Device Interface name, which this build cannot resolve.
-    #[error("CDI device {name:?} cannot be resolved: the Container Device Interface is not supported by this build")]
-    Cdi {
-        /// The qualified name.
-        name: String,
-    },
 }
 
 impl Classified for DeviceError {
@@ -86,7 +80,6 @@ impl Classified for DeviceError {
             Self::Missing { .. } => ErrorKind::InvalidArgument,
             Self::Inspect { .. } => ErrorKind::Internal,
             Self::TooMany { .. } => ErrorKind::ResourceExhausted,
-            Self::Cdi { .. } => ErrorKind::Unimplemented,
         }
     }
 }

@@ -84,17 +84,6 @@ pub fn all_host_devices(dev: &Path) -> Result<Vec<HostDevice>, DeviceError> {
     Ok(found)
 }
 
-/// The devices a Container Device Interface name stands for.
-///
-/// # Errors
-/// Always [`DeviceError::Cdi`] for a name; the registry is not built.
-pub fn resolve_cdi(names: &[String]) -> Result<Vec<HostDevice>, DeviceError> {
-    match names.first() {
-        Some(name) => Err(DeviceError::Cdi { name: name.clone() }),
-        None => Ok(Vec::new()),
-    }
-}
-
 fn push(found: &mut Vec<HostDevice>, device: HostDevice, root: &Path) -> Result<(), DeviceError> {
     if found.len() == MAX_DEVICES {
         return Err(DeviceError::TooMany { path: root.to_owned(), limit: MAX_DEVICES });
@@ -138,7 +127,7 @@ fn walk(
 }
 
 /// The device at `path`, or `None` when it is no device (or is gone).
-fn node(path: &Path, permissions: Permissions) -> Result<Option<HostDevice>, DeviceError> {
+pub(crate) fn node(path: &Path, permissions: Permissions) -> Result<Option<HostDevice>, DeviceError> {
     let stat = match stat(path) {
         Ok(stat) => stat,
         Err(rustix::io::Errno::NOENT) => return Ok(None),
@@ -248,12 +237,5 @@ mod tests {
         assert!(check_privileged(&request("/dev/null", "/dev/null", "")).is_ok());
         assert!(check_privileged(&request("/dev/null", "/dev/no-such-device", "")).is_ok());
         assert!(check_privileged(&request("/dev/null", "/dev/zero", "")).is_err());
-    }
-
-    #[test]
-    fn a_cdi_name_is_refused_by_name() {
-        let error = resolve_cdi(&["vendor.com/gpu=0".to_owned()]).expect_err("refused");
-        assert!(error.to_string().contains("vendor.com/gpu=0"));
-        assert!(resolve_cdi(&[]).expect("nothing asked").is_empty());
     }
 }

@@ -5,14 +5,16 @@
 //! privileged container gets, and [`parse()`] reads the `host:container:permissions` strings of the configuration.
 //!
 //! Nothing is created here: the OCI runtime makes the nodes. Every walk has a limit, because a request may name any
-//! directory. Container Device Interface names are refused by name until that registry is built.
+//! directory. [`cdi`] knows what the names of the Container Device Interface stand for.
 
+pub mod cdi;
 mod device;
 mod error;
 mod inspect;
 mod parse;
 
+pub use cdi::{CdiError, Edits, HookPoint};
 pub use device::{DeviceKind, HostDevice, Permissions};
 pub use error::DeviceError;
-pub use inspect::{MAX_DEPTH, MAX_DEVICES, all_host_devices, check_privileged, resolve, resolve_cdi};
+pub use inspect::{MAX_DEPTH, MAX_DEVICES, all_host_devices, check_privileged, resolve};
 pub use parse::{parse, parse_annotation};

@@ -206,6 +206,17 @@ impl Images {
         self.0.holds.add(id, holder)
     }
 
+    /// As [`Images::hold`]; `None` when the image is gone. Blocking: waits for a removal that is going on, so that what
+    /// is held is whole.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn hold_present(&self, id: &ImageId, holder: &str) -> Result<Option<ImageHold>, ListError> {
+        let _no_removal = self.0.removing.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = self.0.store.image(id).map_err(|error| ListError::Store(Arc::new(error)))?;
+        Ok(present.map(|_| self.hold(id, holder)))
+    }
+
     /// What images and containers occupy. Nothing is measured: layers were when they were made.
     ///
     /// # Errors

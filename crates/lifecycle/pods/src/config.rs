@@ -29,6 +29,8 @@ pub struct Config {
     pub default_sysctls: Labels,
     /// Devices every container gets (`additional_devices`).
     pub additional_devices: Vec<HostDevice>,
+    /// Directories with specifications of devices (`cdi_spec_dirs`).
+    pub cdi_spec_dirs: Vec<PathBuf>,
     /// Host paths that must exist instead of being made (`absent_mount_sources_to_reject`).
     pub absent_mount_sources_to_reject: Vec<PathBuf>,
     /// What becomes of the volumes an image declares (`image_volumes`).

@@ -5,6 +5,7 @@
 
 pub(crate) mod create;
 pub(crate) mod exec;
+pub(crate) mod image_volume;
 pub(crate) mod mounts;
 pub(crate) mod remove;
 pub(crate) mod specify;
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::PodError;
+use crate::container::image_volume::Holds;
 use crate::life::{Happening, next};
 use crate::operation::lock;
 use crate::record::{ContainerRecord, PodDirectory};
@@ -69,12 +71,14 @@ pub(crate) struct Container {
     forgotten: AtomicBool,
     /// When the running stop will kill it; `None` while no stop runs.
     kill_at: watch::Sender<Option<Instant>>,
+    /// Keeps the images it mounts from being removed.
+    _holds: Holds,
     /// A start is between its call and its record.
     starting: watch::Sender<bool>,
 }
 
 impl Container {
-    pub(crate) fn new(record: ContainerRecord, process: Process, sandbox: Arc<Sandbox>) -> Self {
+    pub(crate) fn new(record: ContainerRecord, process: Process, sandbox: Arc<Sandbox>, holds: Holds) -> Self {
         Self {
             id: record.id.clone(),
             name: record.name.clone(),
@@ -84,6 +88,7 @@ impl Container {
             exited: watch::Sender::new(record.state == ContainerState::Exited),
             forgotten: AtomicBool::new(false),
             kill_at: watch::Sender::new(None),
+            _holds: holds,
             starting: watch::Sender::new(false),
             record: Mutex::new(record),
         }

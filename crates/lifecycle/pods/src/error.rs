@@ -87,6 +87,14 @@ pub enum PodError {
         /// The container with the namespace.
         id: String,
     },
+    /// What the runtime mounted is not what was found at the source before.
+    #[error("mount {destination:?}: {source_path:?} was replaced while the container was made")]
+    MountSwapped {
+        /// The source.
+        source_path: String,
+        /// Where in the container.
+        destination: String,
+    },
     /// The container's state forbids the operation.
     #[error("cannot {operation} container {id}: it is {state:?}")]
     WrongState {
@@ -208,9 +216,10 @@ impl Classified for PodError {
             }
             Self::BadId { .. } | Self::InvalidConfig { .. } => ErrorKind::InvalidArgument,
             Self::NameTaken { .. } => ErrorKind::AlreadyExists,
-            Self::SandboxNotReady { .. } | Self::WrongState { .. } | Self::NoPidNamespace { .. } => {
-                ErrorKind::FailedPrecondition
-            }
+            Self::SandboxNotReady { .. }
+            | Self::WrongState { .. }
+            | Self::NoPidNamespace { .. }
+            | Self::MountSwapped { .. } => ErrorKind::FailedPrecondition,
             Self::StillMaking { .. } => ErrorKind::DeadlineExceeded,
             Self::LimitReached { .. } => ErrorKind::ResourceExhausted,
             Self::Step { source, .. } | Self::Recognised(source) => source.0.kind(),

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::PodError;
+use crate::container::image_volume::ImageVolume;
 
 /// The version of both record formats. A reader refuses others.
 const VERSION: u32 = 1;
@@ -104,6 +105,9 @@ pub(crate) struct ContainerRecord {
     pub(crate) resources: Resources,
     pub(crate) user: Option<ContainerUser>,
     pub(crate) stop_signal: Signal,
+    /// The images among its mounts.
+    #[serde(default)]
+    pub(crate) image_volumes: Vec<ImageVolume>,
     /// It has no PID namespace of its own, so its first process does not take the others with it.
     pub(crate) shares_pids: bool,
 }
@@ -142,6 +146,7 @@ impl ContainerRecord {
             resources: config.resources.clone().unwrap_or_default(),
             user: None,
             stop_signal: Signal::TERM,
+            image_volumes: Vec::new(),
             shares_pids: false,
             config,
         }

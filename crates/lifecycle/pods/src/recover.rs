@@ -13,7 +13,7 @@ use crio_types::{ContainerId, ContainerState, SandboxId, Timestamp};
 use oci_spec::runtime::Spec;
 
 use crate::container::remove::{RuntimeState, release_container};
-use crate::container::{Container, Exit, Kind};
+use crate::container::{Container, Exit, Kind, image_volume};
 use crate::context::Context;
 use crate::record::{ContainerRecord, Phase, PodDirectory, SandboxRecord, pods_dir};
 use crate::sandbox::{Sandbox, files, release};
@@ -139,7 +139,8 @@ fn adopt_container(context: &Context, sandbox: &Arc<Sandbox>, record: ContainerR
     let spec = Spec::load(&path);
     let process = spec.as_ref().ok().and_then(|spec| spec.process().clone()).unwrap_or_default();
     let kind = if sandbox.record().infra.as_ref() == Some(&record.id) { Kind::Infra } else { Kind::Workload };
-    let container = Arc::new(Container::new(record, process, Arc::clone(sandbox)));
+    let holds = image_volume::hold(context, &record);
+    let container = Arc::new(Container::new(record, process, Arc::clone(sandbox), holds));
     if let Some(exit) = sandbox.admit(&container, kind) {
         watch::record_exit(context, &container, &exit);
     }

@@ -1,8 +1,9 @@
 //! Puts the parts of a container's specification together.
 
+use crio_devices::{Edits, HookPoint};
 use crio_security::{CapabilitySets, Confinement, ResolvedUser};
 use oci_spec::runtime::{
-    Linux, LinuxCapabilities, LinuxNamespace, LinuxResources, PosixRlimit, Process, Root, Spec, User,
+    Hook, Hooks, Linux, LinuxCapabilities, LinuxNamespace, LinuxResources, PosixRlimit, Process, Root, Spec, User,
 };
 
 use crate::command::{self, Environment};
@@ -35,7 +36,8 @@ pub fn generate(input: &SpecInput<'_>) -> Result<Spec, SpecError> {
         .set_annotations(Some(annotations::of_container(input)))
         .set_process(Some(process(input, arguments)?))
         .set_linux(Some(linux(input, &mounts, namespaces)?))
-        .set_mounts(Some(mounts.list));
+        .set_mounts(Some(mounts.list))
+        .set_hooks(hooks(input.edits));
     Ok(spec)
 }
 
@@ -52,11 +54,14 @@ fn process(input: &SpecInput<'_>, arguments: Vec<String>) -> Result<Process, Spe
     if mounts::needs_systemd(&arguments) {
         environment.set("container", "crio");
     }
+    for (name, value) in &input.edits.env {
+        environment.set(name, value);
+    }
     let score = resources::oom_score_adj(config.resources.as_ref(), input.host)?;
     let mut process = confined_process(input.confinement, score);
     process
         .set_terminal(Some(config.tty))
-        .set_user(user(input.user, input.container.umask))
+        .set_user(user(input.user, &input.edits.additional_gids, input.container.umask))
         .set_args(Some(arguments))
         .set_env(Some(environment.lines()))
         .set_cwd(command::working_directory(&config.working_dir, input.image.config))
@@ -77,13 +82,37 @@ pub(crate) fn confined_process(confinement: &Confinement, oom_score_adj: i32) ->
     process
 }
 
-fn user(resolved: &ResolvedUser, umask: Option<u32>) -> User {
+/// The user with the groups its devices need; no device makes it a member of root's group.
+fn user(resolved: &ResolvedUser, of_devices: &[u32], umask: Option<u32>) -> User {
+    let mut groups = resolved.groups.clone();
+    for gid in of_devices.iter().filter(|gid| **gid != 0) {
+        if !groups.contains(gid) {
+            groups.push(*gid);
+        }
+    }
     let mut user = User::default();
     user.set_uid(resolved.uid)
         .set_gid(resolved.gid)
         .set_umask(umask)
-        .set_additional_gids((!resolved.groups.is_empty()).then(|| resolved.groups.clone()));
+        .set_additional_gids((!groups.is_empty()).then_some(groups));
     user
+}
+
+/// The hooks devices bring, in their order at each point.
+fn hooks(edits: &Edits) -> Option<Hooks> {
+    let at = |point: HookPoint| {
+        let hooks = edits.hooks.iter().filter(|(of, _)| *of == point).map(|(_, hook)| hook.clone());
+        Some(hooks.collect::<Vec<Hook>>()).filter(|hooks| !hooks.is_empty())
+    };
+    let mut hooks = Hooks::default();
+    hooks
+        .set_prestart(at(HookPoint::Prestart))
+        .set_create_runtime(at(HookPoint::CreateRuntime))
+        .set_create_container(at(HookPoint::CreateContainer))
+        .set_start_container(at(HookPoint::StartContainer))
+        .set_poststart(at(HookPoint::Poststart))
+        .set_poststop(at(HookPoint::Poststop));
+    (!edits.hooks.is_empty()).then_some(hooks)
 }
 
 fn capabilities(sets: &CapabilitySets) -> LinuxCapabilities {
@@ -110,6 +139,7 @@ fn linux(input: &SpecInput<'_>, mounts: &Mounts, namespaces: Vec<LinuxNamespace>
     linux
         .set_cgroups_path(Some(input.container.cgroups_path.into()))
         .set_devices(Some(resources::device_nodes(input.devices)))
+        .set_intel_rdt(input.edits.intel_rdt.clone())
         .set_rootfs_propagation(mounts.root_propagation.map(str::to_owned));
     map_users(&mut linux, &input.sandbox);
     if mounts.shows_release_agent {

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crio_devices::HostDevice;
+use crio_devices::{Edits, HostDevice};
 use crio_security::{Confinement, ResolvedUser};
 use crio_types::{ContainerConfig, ContainerId, Labels, Mount, SandboxConfig, SandboxId, Timestamp};
 use oci_spec::image::ImageConfiguration;
@@ -29,6 +29,8 @@ pub struct SpecInput<'a> {
     pub mounts: &'a [ResolvedMount],
     /// All devices it gets besides the runtime's own (null, zero, …); for privileged containers the host's as well.
     pub devices: &'a [HostDevice],
+    /// What devices bring besides their nodes, which are in `devices`.
+    pub edits: &'a Edits,
     /// What the host and the runtime can do.
     pub host: &'a HostFacts,
     /// What the configuration adds.

@@ -1,7 +1,7 @@
 //! What is mounted where, in which order.
 //!
-//! First the file systems every container has, then the pod's files, then the request's mounts by depth, so that none
-//! hides one above it. A mount of the request replaces a default at the same place; one at `/dev` or `/sys` replaces
+//! First the file systems every container has, then the pod's files, then the request's and its devices' mounts by
+//! depth, so that none hides one above it. A mount of the request replaces a default at the same place; one at `/dev` or `/sys` replaces
 //! everything beneath too. Sources are the caller's: already resolved, already there.
 
 use std::path::{Component, Path, PathBuf};
@@ -39,12 +39,16 @@ pub(crate) fn of_container(input: &SpecInput<'_>, arguments: &[String]) -> Resul
     list.retain(|mount| !is_replaced(mount.destination(), &taken));
     let shows_release_agent = list.iter().any(|mount| mount.destination() == Path::new(defaults::CGROUP_SYSTEMD));
     let mut root = None;
+    let mut asked = Vec::with_capacity(requested.len() + input.edits.mounts.len());
     for (path, mount) in &requested {
         let propagation = effective_propagation(mount);
         check(input, mount, propagation)?;
-        list.push(request_mount(path, mount, propagation));
+        asked.push(request_mount(path, mount, propagation));
         root = stronger(root, propagation);
     }
+    asked.extend(input.edits.mounts.iter().cloned());
+    asked.sort_by_key(|mount| mount.destination().components().count());
+    list.append(&mut asked);
     Ok(Mounts { list, root_propagation: root, shows_release_agent })
 }
 
@@ -120,14 +124,14 @@ fn request_mount(destination: &Path, resolved: &ResolvedMount, propagation: Prop
         Propagation::Bidirectional => "rshared",
     });
     options.push(match resolved.kind {
-        // The image is everybody's: nothing may be written to it, and nothing in it gains a power by being mounted.
+        // The image is everybody's: nothing may be written to it, and nothing in it runs or gains a power by being mounted.
         MountKind::Image => "ro",
         _ if request.recursive_read_only => "rro",
         _ if request.readonly => "ro",
         _ => "rw",
     });
     if resolved.kind == MountKind::Image {
-        options.extend(["nosuid", "nodev"]);
+        options.extend(["nosuid", "nodev", "noexec"]);
     }
     for option in &request.options {
         if !options.contains(&option.as_str()) {

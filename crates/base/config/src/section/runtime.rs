@@ -127,7 +127,7 @@ section! {
             => option().flag("additional-devices").env(&["CONTAINER_ADDITIONAL_DEVICES"]);
         /// Directories of Container Device Interface specifications, later ones winning.
         cdi_spec_dirs: Vec<PathBuf> as List<AbsolutePath> = vec!["/etc/cdi".into(), "/var/run/cdi".into()]
-            => option().flag("cdi-spec-dirs").env(&["CONTAINER_CDI_SPEC_DIRS"]).live().accepted();
+            => option().flag("cdi-spec-dirs").env(&["CONTAINER_CDI_SPEC_DIRS"]).live();
         /// Whether devices belong to the user and group the container runs as.
         device_ownership_from_security_context: bool as Switch = false
             => option().flag("device-ownership-from-security-context").accepted();

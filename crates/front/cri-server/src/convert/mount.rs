@@ -1,7 +1,10 @@
 //! Mounts and devices.
 //!
 //! A mount has a host path or an image, never both. A recursive read-only mount must be read-only and private, as
-//! the CRI text says. A status gives back exactly the mounts of the request.
+//! the CRI text says, and so is an image, whose sub-path stays inside it. A status gives back exactly the mounts of the
+//! request.
+
+use std::path::{Component, Path};
 
 use crio_cri_api::v1;
 use crio_types::{Device, ImageMount, Mount, Propagation};
@@ -18,10 +21,15 @@ pub(crate) fn decode(field: &str, mount: v1::Mount) -> Result<Mount, DecodeError
     let propagation = decode_propagation(&at("propagation"), mount.propagation)?;
     check_recursive_read_only(&at("recursive_read_only"), &mount, propagation)?;
     let image = match mount.image {
-        None => None,
+        None if mount.image_sub_path.is_empty() => None,
+        None => return Err(DecodeError::new(at("image_sub_path"), "the mount has no image")),
+        Some(_) if propagation != Propagation::Private => {
+            return Err(DecodeError::new(at("propagation"), "an image can only be mounted PROPAGATION_PRIVATE"));
+        }
         Some(image) => Some(ImageMount {
             image: image::decode_spec(&at("image"), Some(image))?,
-            sub_path: without_nul(&at("image_sub_path"), mount.image_sub_path)?,
+            sub_path: sub_path(&at("image_sub_path"), mount.image_sub_path)?,
+            image_ref: String::new(),
         }),
     };
     let host_path = match &image {
@@ -47,6 +55,15 @@ pub(crate) fn decode(field: &str, mount: v1::Mount) -> Result<Mount, DecodeError
         image,
         options: mount.mount_options,
     })
+}
+
+/// A path below an image's root. Links in the image are another matter: they are followed where the image is mounted.
+fn sub_path(field: &str, path: String) -> Result<String, DecodeError> {
+    let path = without_nul(field, path)?;
+    match Path::new(&path).components().find(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+        None => Ok(path),
+        Some(_) => Err(DecodeError::new(field, format!("{path:?} is not a relative path without \"..\""))),
+    }
 }
 
 fn decode_propagation(field: &str, value: i32) -> Result<Propagation, DecodeError> {
@@ -85,7 +102,10 @@ pub(crate) fn encode(mount: &Mount) -> v1::Mount {
         uid_mappings: encode_id_mappings(&mount.uid_mappings),
         gid_mappings: encode_id_mappings(&mount.gid_mappings),
         recursive_read_only: mount.recursive_read_only,
-        image: mount.image.as_ref().map(|mounted| image::encode_spec(&mounted.image)),
+        image: mount.image.as_ref().map(|mounted| v1::ImageSpec {
+            image_ref: mounted.image_ref.clone(),
+            ..image::encode_spec(&mounted.image)
+        }),
         image_sub_path: mount.image.as_ref().map(|mounted| mounted.sub_path.clone()).unwrap_or_default(),
         mount_options: mount.options.clone(),
     }

@@ -181,6 +181,25 @@ fn bad_mounts_are_refused_by_field() {
 }
 
 #[test]
+fn an_image_is_mounted_privately_and_from_inside() {
+    let volume =
+        || v1::Mount { container_path: "/models".to_owned(), image: container_config().image, ..Default::default() };
+    for path in ["", "big", "a/b", "./a/"] {
+        let image = mount::decode("mount", v1::Mount { image_sub_path: path.to_owned(), ..volume() });
+        assert_eq!(image.expect("valid").image.map(|image| image.sub_path).as_deref(), Some(path));
+    }
+    let check = |field, change: fn(&mut v1::Mount)| refused(volume(), mount::decode, field, change);
+    check("image_sub_path", |mount| mount.image_sub_path = "..".to_owned());
+    check("image_sub_path", |mount| mount.image_sub_path = "a/../../b".to_owned());
+    check("image_sub_path", |mount| mount.image_sub_path = "/etc".to_owned());
+    check("image_sub_path", |mount| mount.image_sub_path = "a\0b".to_owned());
+    check("image_sub_path", |mount| (mount.image, mount.image_sub_path) = (None, "a".to_owned()));
+    check("host_path", |mount| mount.host_path = "/srv".to_owned());
+    check("propagation", |mount| mount.propagation = v1::MountPropagation::PropagationBidirectional.into());
+    check("image.image", |mount| mount.image = Some(v1::ImageSpec::default()));
+}
+
+#[test]
 fn a_mount_comes_back_as_it_was_asked_for() {
     let asked = v1::Mount {
         readonly: true,

@@ -14,9 +14,10 @@ use crio_images::ResolvedImage;
 use crio_runtime::{CreateRequest as RuntimeRequest, Created, LogFile, Stdio};
 use crio_types::{ContainerConfig, ContainerId, ContainerState, EventKind, NamespaceMode, Signal, container_name};
 
+use crate::container::image_volume::{self, Holds, ImageVolume};
 use crate::container::remove::{RuntimeState, release_container};
 use crate::container::specify::{self, Bundle};
-use crate::container::{Container, Kind};
+use crate::container::{Container, Kind, mounts};
 use crate::context::{Context, random_id};
 use crate::record::{ContainerRecord, Phase};
 use crate::sandbox::{Sandbox, infra};
@@ -35,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) record: ContainerRecord,
     pub(crate) cgroup: Placement,
     pub(crate) image: ResolvedImage,
+    /// Keeps the images it mounts.
+    pub(crate) holds: Holds,
 }
 
 /// Creates a container in a sandbox, or joins whoever is creating it.
@@ -71,7 +74,10 @@ async fn create(
     let image =
         image.map_err(PodError::step("preparing the image", format!("container {:?}", config.metadata.name)))?;
     check_policy(&context, &sandbox, &config).await?;
-    let plan = plan(&context, &sandbox, Identity { id, name }, config, image)?;
+    check(&config)?;
+    let directory = context.engines.store.container_run_dir(&id);
+    let (volumes, holds) = image_volume::plan(&context, &id, &directory, &config).await?;
+    let plan = plan(&context, &sandbox, Identity { id, name }, config, Images { image, volumes, holds })?;
     let container = make(&context, &sandbox, plan, Kind::Workload).await?;
     context.index.insert_container(&container);
     context.container_event(&container, EventKind::Created);
@@ -103,16 +109,23 @@ struct Identity {
     name: String,
 }
 
+/// The image a container is made of, and those it mounts.
+struct Images {
+    image: ResolvedImage,
+    volumes: Vec<ImageVolume>,
+    holds: Holds,
+}
+
 fn plan(
     context: &Context,
     sandbox: &Sandbox,
     identity: Identity,
     config: ContainerConfig,
-    image: ResolvedImage,
+    images: Images,
 ) -> Result<Plan, PodError> {
     let Identity { id, name } = identity;
+    let Images { image, volumes, holds } = images;
     let pod = sandbox.record();
-    check(&config)?;
     let cgroup = context.engines.cgroups.container_cgroup(&pod.config.cgroup_parent, &id);
     let cgroup = cgroup.map_err(PodError::step("placing the cgroup", format!("container {id}")))?;
     let record = ContainerRecord {
@@ -121,10 +134,11 @@ fn plan(
         cgroup: cgroup.path.as_str().to_owned(),
         bundle: context.engines.store.container_run_dir(&id),
         stop_signal: stop_signal(&config, &image),
+        image_volumes: volumes,
         shares_pids: config.security.namespaces.pid != NamespaceMode::Container,
         ..ContainerRecord::planned(id, pod.id, config, &image)
     };
-    Ok(Plan { record, cgroup, image })
+    Ok(Plan { record, cgroup, image, holds })
 }
 
 /// Makes what the plan names; on a failure all of it is unwound.
@@ -164,11 +178,16 @@ async fn try_make(
     let created = run_create(context, sandbox, &record, &plan.cgroup, log).await?;
     (record.pid, record.start_time) = (created.pid, created.start_time);
     record.phase = Phase::Made;
-    let Bundle { rootfs, mounts, user, process } = bundle;
+    let Bundle { rootfs, mounts, expected, user, process } = bundle;
+    if !expected.is_empty() {
+        let masked = record.config.security.masked_paths.clone();
+        let verify = move || mounts::verify(created.pid, &expected, &masked);
+        context.blocking("CreateContainer", verify).await?;
+    }
     record.rootfs = rootfs;
     record.mounts = mounts;
     record.user = Some(user);
-    let container = Arc::new(Container::new(record, process, Arc::clone(sandbox)));
+    let container = Arc::new(Container::new(record, process, Arc::clone(sandbox), plan.holds));
     container.change(|_| ())?;
     if kind == Kind::Workload {
         context.watch_usage(&container);
@@ -235,9 +254,6 @@ fn check(config: &ContainerConfig) -> Result<(), PodError> {
     }
     if config.image.image.is_empty() {
         return invalid("config.image.image", "must not be empty");
-    }
-    if config.mounts.iter().any(|mount| mount.image.is_some()) {
-        return invalid("config.mounts", "image volumes are not supported");
     }
     Ok(())
 }

@@ -1,39 +1,111 @@
 //! The host side of the mounts a request asks for: sources that exist, with every symbolic link resolved.
 
+mod source;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crio_spec::{MountKind, ResolvedMount, Sharing};
-use crio_types::{Mount, Propagation};
+use crio_storage::Store;
+use crio_types::{ImageMount, Mount, Propagation};
 
+use crate::container::image_volume;
+use crate::record::ContainerRecord;
 use crate::{Config, PodError};
 
-/// Resolves all mounts of a request, in its order.
-pub(crate) fn resolve(config: &Config, mounts: &[Mount]) -> Result<Vec<ResolvedMount>, PodError> {
+pub(crate) use source::{Expected, Source, verify};
+
+/// The mounts of a request, ready to be specified.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    /// In the request's order.
+    pub(crate) mounts: Vec<ResolvedMount>,
+    /// What the container shall see of the host.
+    pub(crate) expected: Vec<Expected>,
+}
+
+impl Resolved {
+    /// As a status shows them: sources resolved, images by their digests.
+    pub(crate) fn shown(&self, record: &ContainerRecord) -> Vec<Mount> {
+        let mut shown: Vec<Mount> = self.mounts.iter().map(|resolved| resolved.mount.clone()).collect();
+        for (mount, resolved) in shown.iter_mut().zip(&self.mounts) {
+            if mount.image.is_none() {
+                mount.host_path = resolved.source.display().to_string();
+            }
+        }
+        for volume in &record.image_volumes {
+            if let Some(image) = shown.get_mut(volume.mount).and_then(|mount| mount.image.as_mut()) {
+                image.image_ref.clone_from(&volume.image_ref);
+            }
+        }
+        shown
+    }
+}
+
+/// Resolves all mounts of a container's request, and mounts its images with this label.
+pub(crate) fn resolve(
+    config: &Config,
+    store: &Store,
+    record: &ContainerRecord,
+    label: &str,
+) -> Result<Resolved, PodError> {
+    let mut resolved = Resolved::default();
+    let mounts = &record.config.mounts;
+    let table = mount_table(mounts)?;
+    for (number, mount) in mounts.iter().enumerate() {
+        if let Some(image) = &mount.image {
+            let source = mount_image(store, record, number, image, label)?;
+            let mount = mount.clone();
+            resolved.mounts.push(ResolvedMount { mount, source, kind: MountKind::Image, sharing: None });
+            continue;
+        }
+        let (mount, source) = resolve_one(config, mount, &table)?;
+        let destination = PathBuf::from(&mount.mount.container_path);
+        resolved.expected.push(Expected { source, destination });
+        resolved.mounts.push(mount);
+    }
+    Ok(resolved)
+}
+
+fn mount_image(
+    store: &Store,
+    record: &ContainerRecord,
+    number: usize,
+    image: &ImageMount,
+    label: &str,
+) -> Result<PathBuf, PodError> {
+    let planned = record.image_volumes.iter().find(|volume| volume.mount == number);
+    let volume = planned.expect("every image of the request was planned before anything was made");
+    image_volume::mount(store, volume, image, label, &record.id)
+}
+
+/// The mount table, when a mount of the request is to propagate.
+fn mount_table(mounts: &[Mount]) -> Result<String, PodError> {
     let table = if mounts.iter().any(|mount| mount.propagation != Propagation::Private) {
         let path = Path::new("/proc/self/mountinfo");
         std::fs::read_to_string(path).map_err(PodError::file("reading", path))?
     } else {
         String::new()
     };
-    mounts.iter().map(|mount| resolve_one(config, mount, &table)).collect()
+    Ok(table)
 }
 
-fn resolve_one(config: &Config, mount: &Mount, table: &str) -> Result<ResolvedMount, PodError> {
+fn resolve_one(config: &Config, mount: &Mount, table: &str) -> Result<(ResolvedMount, Source), PodError> {
     if !mount.host_path.starts_with('/') {
         let reason = format!("{:?} is not an absolute path", mount.host_path);
         return Err(PodError::InvalidConfig { field: "config.mounts.host_path", reason });
     }
-    let source = source(config, Path::new(&mount.host_path))?;
+    let open = source(config, Path::new(&mount.host_path))?;
+    let source = open.path.clone();
     let kind = if config.storage_root.starts_with(&source) { MountKind::BindOverStorage } else { MountKind::Bind };
     let sharing = (mount.propagation != Propagation::Private).then(|| sharing(table, &source));
-    Ok(ResolvedMount { mount: mount.clone(), source, kind, sharing })
+    Ok((ResolvedMount { mount: mount.clone(), source, kind, sharing }, open))
 }
 
-/// The real path of a source. What is missing is made, a directory, as CRI-O does, unless the configuration wants it
+/// The source at a path. What is missing is made, a directory, as CRI-O does, unless the configuration wants it
 /// refused.
-fn source(config: &Config, path: &Path) -> Result<PathBuf, PodError> {
-    match std::fs::canonicalize(path) {
+fn source(config: &Config, path: &Path) -> Result<Source, PodError> {
+    match Source::open(path) {
         Ok(source) => Ok(source),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if config.absent_mount_sources_to_reject.iter().any(|rejected| rejected == path) {
@@ -41,9 +113,9 @@ fn source(config: &Config, path: &Path) -> Result<PathBuf, PodError> {
                 return Err(PodError::InvalidConfig { field: "config.mounts.host_path", reason });
             }
             std::fs::create_dir_all(path).map_err(PodError::file("creating the mount source", path))?;
-            std::fs::canonicalize(path).map_err(PodError::file("resolving", path))
+            Source::open(path).map_err(PodError::file("opening the mount source", path))
         }
-        Err(error) => Err(PodError::file("resolving", path)(error)),
+        Err(error) => Err(PodError::file("opening the mount source", path)(error)),
     }
 }
 

@@ -6,8 +6,8 @@ use crio_runtime::{Handler, Monitor};
 use crio_types::{ContainerId, ContainerState, EventKind};
 use tokio::time::Instant;
 
-use crate::container::Container;
 use crate::container::stop::stop_container;
+use crate::container::{Container, image_volume};
 use crate::context::Context;
 use crate::record::ContainerRecord;
 use crate::sandbox::Sandbox;
@@ -98,6 +98,8 @@ pub(crate) async fn release_container(
             cgroups.remove(&path, KILL_TIMEOUT).map_err(PodError::step("removing the cgroup", &of))
         });
         failures.extend(cgroup.err());
+        let volumes = record.image_volumes.iter();
+        failures.extend(volumes.filter_map(|volume| image_volume::release(&store, volume, &record.id).err()));
         failures.extend(store.delete_container(&record.id).map_err(PodError::step("removing the root", &of)).err());
         PodError::teardown(&of, failures)
     });

@@ -3,11 +3,12 @@
 //! All of it blocks (mounts, small files), so it runs on the blocking pool. What the specification says is decided in
 //! `crio-spec`; here its facts are collected.
 
+mod devices;
+
 use std::path::{Path, PathBuf};
 
-use crio_devices::HostDevice;
-use crio_security::PodContext;
 use crio_security::user::{self, ResolvedUser, SynthesisedFile, UserRequest};
+use crio_security::{Confinement, PodContext};
 use crio_spec::{
     CgroupDriver, ContainerFacts, Defaults, HostFacts, ImageFacts, MountKind, PodNamespaces, ResolvedMount,
     SandboxFacts, SpecInput,
@@ -21,7 +22,7 @@ use rustix::fs::Mode;
 use crate::PodError;
 use crate::config::ImageVolumes;
 use crate::container::create::Plan;
-use crate::container::mounts;
+use crate::container::mounts::{self, Expected};
 use crate::context::Context;
 use crate::record::{ContainerRecord, SandboxRecord};
 use crate::sandbox::{Sandbox, files};
@@ -32,6 +33,8 @@ pub(crate) struct Bundle {
     pub(crate) rootfs: PathBuf,
     /// The mounts of the request, host paths resolved.
     pub(crate) mounts: Vec<Mount>,
+    /// What the container shall see of the host.
+    pub(crate) expected: Vec<Expected>,
     pub(crate) user: ContainerUser,
     pub(crate) process: Process,
 }
@@ -39,22 +42,36 @@ pub(crate) struct Bundle {
 /// Makes the bundle of a planned container.
 pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Result<Bundle, PodError> {
     let record = &plan.record;
-    let rootfs = mount_root(context, record, plan)?;
+    let confinement = context.engines.security.confine_in_pod(&pod_context(&sandbox.record()), &record.config.security);
+    let of = format!("container {:?}", record.config.metadata.name);
+    let confinement = confinement.map_err(PodError::step("confining", of))?;
+    let label = mount_label(&confinement);
+    let rootfs = mount_root(context, record, plan, label)?;
     let user = resolve_user(&rootfs, plan)?;
-    let mut mounts = mounts::resolve(&context.config, &record.config.mounts)?;
-    let requested =
-        mounts.iter().map(|m| Mount { host_path: m.source.display().to_string(), ..m.mount.clone() }).collect();
-    mounts.extend(image_volumes(context, plan, &rootfs, &mounts)?);
+    let mut resolved = mounts::resolve(&context.config, &context.engines.store, record, label)?;
+    let requested = resolved.shown(record);
+    resolved.mounts.extend(image_volumes(context, plan, &rootfs, &resolved.mounts)?);
     make_working_dir(&rootfs, plan)?;
-    let spec = specify(context, sandbox, plan, &Facts { rootfs: &rootfs, user: &user, mounts: &mounts })?;
+    let facts = Facts { rootfs: &rootfs, user: &user, confinement: &confinement, mounts: &resolved.mounts };
+    let spec = specify(context, sandbox, plan, &facts)?;
     write_spec(&record.bundle, &spec)?;
     let process = spec.process().clone().unwrap_or_default();
     let user = ContainerUser { uid: user.uid, gid: user.gid, groups: user.groups };
-    Ok(Bundle { rootfs, mounts: requested, user, process })
+    Ok(Bundle { rootfs, mounts: requested, expected: resolved.expected, user, process })
 }
 
-/// Makes the container's layer and mounts its root.
-pub(crate) fn mount_root(context: &Context, record: &ContainerRecord, plan: &Plan) -> Result<PathBuf, PodError> {
+/// The SELinux label of the file systems that are made for a container; empty for none.
+pub(crate) fn mount_label(confinement: &Confinement) -> &str {
+    confinement.selinux.as_ref().map_or("", |labels| labels.mount.as_str())
+}
+
+/// Makes the container's layer and mounts its root with this label.
+pub(crate) fn mount_root(
+    context: &Context,
+    record: &ContainerRecord,
+    plan: &Plan,
+    label: &str,
+) -> Result<PathBuf, PodError> {
     let of = format!("container {}", record.id);
     let store = &context.engines.store;
     let new = NewContainer {
@@ -63,7 +80,7 @@ pub(crate) fn mount_root(context: &Context, record: &ContainerRecord, plan: &Pla
         image: Some(plan.image.id.clone()),
         top_layer: plan.image.top_layer.clone(),
         metadata: metadata(record),
-        mount_label: String::new(),
+        mount_label: label.to_owned(),
         id_mappings: None,
     };
     store.create_container(new).map_err(PodError::step("making the root file system", &of))?;
@@ -157,6 +174,7 @@ fn make_in_root(rootfs: &Path, path: &str, plan: &Plan) -> Result<(), PodError> 
 struct Facts<'a> {
     rootfs: &'a Path,
     user: &'a ResolvedUser,
+    confinement: &'a Confinement,
     mounts: &'a [ResolvedMount],
 }
 
@@ -164,9 +182,7 @@ fn specify(context: &Context, sandbox: &Sandbox, plan: &Plan, facts: &Facts<'_>)
     let record = &plan.record;
     let of = format!("container {:?}", record.config.metadata.name);
     let pod = sandbox.record();
-    let confinement = context.engines.security.confine_in_pod(&pod_context(&pod), &record.config.security);
-    let confinement = confinement.map_err(PodError::step("confining", &of))?;
-    let devices = devices(context, sandbox, record)?;
+    let (devices, edits) = devices::resolve(context, sandbox, record, facts.user)?;
     let passwd = write_synthesised(&record.bundle.join("passwd"), facts.user.passwd.as_ref())?;
     let group = write_synthesised(&record.bundle.join("group"), facts.user.group.as_ref())?;
     let log_path = record.log_path.display().to_string();
@@ -198,9 +214,10 @@ fn specify(context: &Context, sandbox: &Sandbox, plan: &Plan, facts: &Facts<'_>)
             repo_digests: if record.image_ref.contains('@') { &repo_digests } else { &[] },
         },
         user: facts.user,
-        confinement: &confinement,
+        confinement: facts.confinement,
         mounts: facts.mounts,
         devices: &devices,
+        edits: &edits,
         host: &host_facts(context, sandbox),
         defaults: &defaults,
     };
@@ -282,20 +299,6 @@ pub(crate) fn cgroup_driver(context: &Context) -> CgroupDriver {
         crio_cgroups::Driver::Cgroupfs => CgroupDriver::Cgroupfs,
         crio_cgroups::Driver::Systemd => CgroupDriver::Systemd,
     }
-}
-
-/// The requested devices, those every container gets, and for a privileged one all of the host's.
-fn devices(context: &Context, sandbox: &Sandbox, record: &ContainerRecord) -> Result<Vec<HostDevice>, PodError> {
-    let step = || PodError::step("resolving the devices", format!("container {}", record.id));
-    let mut devices = context.config.additional_devices.clone();
-    if record.config.security.privileged && !sandbox.handler().config.privileged_without_host_devices {
-        devices.extend(crio_devices::all_host_devices(Path::new("/dev")).map_err(step())?);
-    }
-    for device in &record.config.devices {
-        devices.extend(crio_devices::resolve(device).map_err(step())?);
-    }
-    devices.extend(crio_devices::resolve_cdi(&record.config.cdi_devices).map_err(step())?);
-    Ok(devices)
 }
 
 /// The PID namespace of the container that this one wants to join.

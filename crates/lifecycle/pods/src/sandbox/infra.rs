@@ -11,6 +11,7 @@ use crio_spec::InfraInput;
 use crio_types::{ContainerConfig, ContainerId, ContainerMetadata, ImageSpec, SandboxId, Signal};
 
 use crate::container::create::{self, Plan};
+use crate::container::image_volume::Holds;
 use crate::container::{specify, start};
 use crate::context::Context;
 use crate::record::{ContainerRecord, SandboxRecord};
@@ -32,7 +33,7 @@ pub(crate) async fn run(context: &Arc<Context>, sandbox: &Arc<Sandbox>, id: &Con
     let pod = sandbox.record();
     let cgroup = cgroups.sandbox_cgroup(&pod.config.cgroup_parent, sandbox.id());
     let cgroup = cgroup.map_err(PodError::step("placing the pause container's cgroup", sandbox.id()))?;
-    let plan = Plan { record: record(context, &pod, id, &image, &cgroup), cgroup, image };
+    let plan = Plan { record: record(context, &pod, id, &image, &cgroup), cgroup, image, holds: Holds::default() };
     let infra = create::make(context, sandbox, plan, container::Kind::Infra).await?;
     start::start_container(context, &infra).await?;
     Ok(())
@@ -41,10 +42,10 @@ pub(crate) async fn run(context: &Arc<Context>, sandbox: &Arc<Sandbox>, id: &Con
 /// Writes the pause container's bundle; the counterpart of [`specify::bundle`].
 pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Result<specify::Bundle, PodError> {
     let of = || format!("the pause container of {}", sandbox.id());
-    let rootfs = specify::mount_root(context, &plan.record, plan)?;
     let pod = sandbox.record();
     let confinement = context.engines.security.confine_infra_of(&specify::pod_context(&pod));
     let confinement = confinement.map_err(PodError::step("confining", of()))?;
+    let rootfs = specify::mount_root(context, &plan.record, plan, specify::mount_label(&confinement))?;
     let owned = specify::OwnedSandboxFacts::of(sandbox, &pod)?;
     let log_path = plan.record.log_path.display().to_string();
     let spec = crio_spec::infra_spec(&InfraInput {
@@ -64,7 +65,8 @@ pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Resul
     let spec = spec.map_err(PodError::step("writing the specification", of()))?;
     specify::write_spec(&plan.record.bundle, &spec)?;
     let process = spec.process().clone().unwrap_or_default();
-    Ok(specify::Bundle { rootfs, mounts: Vec::new(), user: crio_types::ContainerUser::default(), process })
+    let user = crio_types::ContainerUser::default();
+    Ok(specify::Bundle { rootfs, mounts: Vec::new(), expected: Vec::new(), user, process })
 }
 
 /// The pause image, pulled when it is not here.

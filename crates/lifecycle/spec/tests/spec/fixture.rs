@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crio_devices::HostDevice;
+use crio_devices::{Edits, HostDevice};
 use crio_security::{Config, Confinement, HostSecurity, PodContext, ResolvedUser, Security};
 use crio_spec::{
     CgroupDriver, CgroupVersion, ContainerFacts, Defaults, HostFacts, ImageFacts, MountKind, PodFiles, PodNamespaces,
@@ -35,6 +35,7 @@ pub(crate) struct Fixture {
     pub(crate) host_security: HostSecurity,
     pub(crate) mounts: Vec<ResolvedMount>,
     pub(crate) devices: Vec<HostDevice>,
+    pub(crate) edits: Edits,
     pub(crate) host: HostFacts,
     pub(crate) defaults: Defaults,
     pub(crate) passwd: Option<PathBuf>,
@@ -83,6 +84,7 @@ impl Fixture {
             host_security: host_security(),
             mounts: Vec::new(),
             devices: Vec::new(),
+            edits: Edits::default(),
             host: host(),
             defaults: Defaults::default(),
             passwd: None,
@@ -138,6 +140,7 @@ impl Fixture {
             confinement: &confinement,
             mounts: &self.mounts,
             devices: &self.devices,
+            edits: &self.edits,
             host: &self.host,
             defaults: &self.defaults,
         })

@@ -1,8 +1,9 @@
 //! Requests that cannot become a specification, and requests whose mounts need care.
 
+use crio_devices::{Edits, HookPoint};
 use crio_spec::{MountKind, Sharing, SpecError};
 use crio_types::{Classified, ErrorKind, IdMapping, Mount, NamespaceMode, Propagation};
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{Hook, LinuxNamespaceType, Spec};
 
 use crate::fixture::{Fixture, image};
 
@@ -123,7 +124,37 @@ fn an_image_is_mounted_read_only() {
     let spec = with_mount(mount, |f| f.mounts[0].kind = MountKind::Image).expect("generates");
     let mounts = spec.mounts().clone().expect("mounts");
     let options = mounts.last().expect("one").options().clone().expect("options");
-    assert_eq!(options, ["rbind", "rprivate", "ro", "nosuid", "nodev"]);
+    assert_eq!(options, ["rbind", "rprivate", "ro", "nosuid", "nodev", "noexec"]);
+}
+
+#[test]
+fn devices_bring_variables_mounts_hooks_and_groups() {
+    let mut fixture = Fixture::minimal();
+    fixture.mount(Mount { container_path: "/a/b/c".to_owned(), host_path: "/srv".to_owned(), ..Mount::default() });
+    fixture.user.groups = vec![0, 44];
+    let mut mount = oci_spec::runtime::Mount::default();
+    mount.set_destination("/a/b".into());
+    let mut hook = Hook::default();
+    hook.set_path("/usr/bin/hook".into());
+    fixture.edits = Edits {
+        env: vec![("IMAGE".to_owned(), "no".to_owned()), ("VISIBLE".to_owned(), "0".to_owned())],
+        mounts: vec![mount],
+        hooks: vec![(HookPoint::CreateContainer, hook.clone()), (HookPoint::Prestart, hook.clone())],
+        additional_gids: vec![0, 44, 45],
+        ..Edits::default()
+    };
+    let spec = fixture.generate().expect("generates");
+    let process = spec.process().clone().expect("process");
+    let env = process.env().clone().expect("env");
+    assert!(env.contains(&"VISIBLE=0".to_owned()) && env.contains(&"IMAGE=no".to_owned()), "{env:?}");
+    assert!(!env.contains(&"IMAGE=yes".to_owned()), "{env:?}");
+    assert_eq!(process.user().additional_gids().as_deref(), Some(&[0, 44, 45][..]));
+    let found = destinations(&spec);
+    assert_eq!(found[found.len() - 2..], ["/a/b", "/a/b/c"], "by depth, whoever asked");
+    let hooks = spec.hooks().clone().expect("hooks");
+    assert_eq!(hooks.create_container().as_deref(), Some(&[hook.clone()][..]));
+    assert_eq!((hooks.prestart(), hooks.poststop()), (&Some(vec![hook]), &None));
+    assert_eq!(Fixture::minimal().generate().expect("generates").hooks(), &None);
 }
 
 #[test]
