@@ -1,4 +1,5 @@
-//! crictl, the client administrators use, against the daemon. `cargo xtask setup` builds it; `CRIO_TOOLS` says where.
+//! crictl, the client administrators use, and critest, the conformance tests, against the daemon. `cargo xtask setup` builds
+//! both; `CRIO_TOOLS` says where.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use crio_tests::{Stage, until};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+mod critest;
+
+/// critest runs by itself.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 fn crictl(stage: &Stage, arguments: &[&str]) -> Result<String> {
     let tools = std::env::var_os("CRIO_TOOLS").context("CRIO_TOOLS is not set: run `cargo xtask test`")?;

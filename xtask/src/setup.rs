@@ -35,7 +35,8 @@ const PACKAGES: [&str; 20] = [
     "strace",
     "umoci",
 ];
-const CRI_TOOLS: &str = "sigs.k8s.io/cri-tools@v1.36.0";
+const CRI_TOOLS: &str = "sigs.k8s.io/cri-tools";
+const CRI_TOOLS_VERSION: &str = "v1.36.0";
 /// The constant with a digest, and the variable that takes its place.
 const PINNED_IMAGE: &str = "testLinuxImageWithDigest";
 const IMAGE_BY_DIGEST: &str = "package validate\n\nimport \"os\"\n\n\
@@ -108,7 +109,8 @@ fn cri_tools() -> Result<()> {
     for (name, how) in WANTED {
         let (package, action) = how.split_last().context("a build names a package")?;
         let mut build = go_command(&go, &source);
-        build.args(action).arg("-o").arg(tools.join(name)).arg(package);
+        let version = format!("-X {CRI_TOOLS}/pkg/version.Version={CRI_TOOLS_VERSION}");
+        build.args(action).args(["-ldflags", &version]).arg("-o").arg(tools.join(name)).arg(package);
         run(build)?;
     }
     Ok(())
@@ -117,7 +119,7 @@ fn cri_tools() -> Result<()> {
 /// Fetches the module and copies it to where it can be changed.
 fn module_copy(go: &Path) -> Result<PathBuf> {
     let mut download = go_command(go, &root());
-    download.args(["mod", "download", "-json", CRI_TOOLS]);
+    download.args(["mod", "download", "-json", &format!("{CRI_TOOLS}@{CRI_TOOLS_VERSION}")]);
     let module: Module = serde_json::from_str(&output(download)?).context("go describes the module in another form")?;
     let copy = tools().join("cri-tools");
     let _ = fs::remove_dir_all(&copy);
