@@ -1,6 +1,8 @@
 //! crictl, the client administrators use, and critest, the conformance tests, against the daemon. `cargo xtask setup` builds
 //! both; `CRIO_TOOLS` says where.
 
+mod stats;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,13 +17,17 @@ mod critest;
 /// critest runs by itself.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-fn crictl(stage: &Stage, arguments: &[&str]) -> Result<String> {
+/// crictl, told where the daemon is.
+fn client(stage: &Stage) -> Result<Command> {
     let tools = std::env::var_os("CRIO_TOOLS").context("CRIO_TOOLS is not set: run `cargo xtask test`")?;
     let socket = format!("unix://{}", stage.node.socket().display());
-    let output = Command::new(PathBuf::from(tools).join("crictl"))
-        .args(["--runtime-endpoint", &socket, "--image-endpoint", &socket])
-        .args(arguments)
-        .output()?;
+    let mut command = Command::new(PathBuf::from(tools).join("crictl"));
+    command.args(["--runtime-endpoint", &socket, "--image-endpoint", &socket]);
+    Ok(command)
+}
+
+fn crictl(stage: &Stage, arguments: &[&str]) -> Result<String> {
+    let output = client(stage)?.args(arguments).output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "crictl {arguments:?}: {errors}");
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -11,6 +11,7 @@ mod images;
 mod lifecycle;
 mod lists;
 mod logs;
+mod metrics;
 mod mounts;
 mod namespaces;
 mod network;

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use crio_cri_api::v1::{LinuxContainerResources, UpdateContainerResourcesRequest};
+use crio_cri_api::v1::{
+    LinuxContainerResources, PodSandboxStatusRequest, UpdateContainerResourcesRequest, UpdatePodSandboxResourcesRequest,
+};
 use crio_tests::workload::limits;
 use crio_tests::{Stage, refused};
 use tonic::Code;
@@ -77,6 +79,100 @@ async fn update(stage: &Stage, id: &str, limits: LinuxContainerResources) -> Res
     let request =
         UpdateContainerResourcesRequest { container_id: id.to_owned(), linux: Some(limits), ..Default::default() };
     stage.cri.runtime().update_container_resources(request).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_limit_can_be_changed_and_a_failed_change_changes_nothing() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("changed").await?;
+    let mut config = stage.shell("main", "sleep 1000 & wait");
+    *limits(&mut config) = LinuxContainerResources { memory_swap_limit_in_bytes: 80 * MIB, ..wanted() };
+    let id = stage.start(&pod, &config).await?;
+    let process = stage.process(&id).await?;
+    let memory = || limit(process, "memory", "memory.limit_in_bytes", "memory.max");
+    let score =
+        || Ok::<_, anyhow::Error>(fs::read_to_string(format!("/proc/{process}/oom_score_adj"))?.trim().to_owned());
+
+    // Beyond the limit of memory and swap together, which goes up with it.
+    let change = LinuxContainerResources { memory_limit_in_bytes: 128 * MIB, oom_score_adj: 700, ..Default::default() };
+    update(&stage, &id, change).await?;
+    assert_eq!((memory()?, score()?), ((128 * MIB).to_string(), "700".to_owned()));
+    let shown = shown(&stage, &id).await?;
+    assert_eq!((shown.memory_limit_in_bytes, shown.memory_swap_limit_in_bytes), (128 * MIB, 128 * MIB));
+    assert_eq!((shown.oom_score_adj, shown.cpu_quota, shown.cpuset_cpus.as_str()), (700, 50_000, "0"));
+
+    let impossible = LinuxContainerResources {
+        memory_limit_in_bytes: 256 * MIB,
+        cpu_quota: 10_000,
+        oom_score_adj: 900,
+        cpuset_cpus: "4000".to_owned(),
+        ..Default::default()
+    };
+    assert!(update(&stage, &id, impossible).await.is_err(), "there is no such processor");
+    assert_eq!((memory()?, score()?), ((128 * MIB).to_string(), "700".to_owned()));
+    assert!(["50000", "50000 100000"].contains(&limit(process, "cpu", "cpu.cfs_quota_us", "cpu.max")?.as_str()));
+    assert_eq!(self::shown(&stage, &id).await?, shown, "what is told is as before, too");
+
+    let below = LinuxContainerResources {
+        memory_limit_in_bytes: 96 * MIB,
+        memory_swap_limit_in_bytes: 64 * MIB,
+        ..Default::default()
+    };
+    refused(update(&stage, &id, below).await, Code::InvalidArgument, &["swap"])?;
+    let unknown = update(&stage, &"0".repeat(64), wanted()).await;
+    refused(unknown, Code::NotFound, &["not found"])?;
+
+    // Changes made at once take turns, and all of them are in the end.
+    let cri = &stage.cri;
+    let one = |limits: LinuxContainerResources| {
+        let request =
+            UpdateContainerResourcesRequest { container_id: id.clone(), linux: Some(limits), ..Default::default() };
+        let mut runtime = cri.runtime();
+        async move { runtime.update_container_resources(request).await }
+    };
+    let (first, second) = tokio::join!(
+        one(LinuxContainerResources { cpu_shares: 300, ..Default::default() }),
+        one(LinuxContainerResources { memory_limit_in_bytes: 160 * MIB, ..Default::default() }),
+    );
+    first?;
+    second?;
+    let both = self::shown(&stage, &id).await?;
+    assert_eq!((both.cpu_shares, both.memory_limit_in_bytes), (300, 160 * MIB));
+    stage.close().await
+}
+
+async fn shown(stage: &Stage, id: &str) -> Result<LinuxContainerResources> {
+    stage.cri.status(id).await?.resources.and_then(|resources| resources.linux).context("limits")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pod_may_use_is_noted_and_outlives_the_daemon() -> Result<()> {
+    let mut stage = Stage::set().await?;
+    let pod = stage.pod("whole").await?;
+    let limits = |memory_limit_in_bytes| Some(LinuxContainerResources { memory_limit_in_bytes, ..Default::default() });
+    let request = |id: &str, overhead, resources| UpdatePodSandboxResourcesRequest {
+        pod_sandbox_id: id.to_owned(),
+        overhead,
+        resources,
+    };
+    let mut runtime = stage.cri.runtime();
+    runtime.update_pod_sandbox_resources(request(&pod.id, limits(8 * MIB), limits(64 * MIB))).await?;
+    runtime.update_pod_sandbox_resources(request(&pod.id, None, limits(96 * MIB))).await?;
+    let unknown = runtime.update_pod_sandbox_resources(request(&"0".repeat(64), None, limits(MIB))).await;
+    refused(unknown, Code::NotFound, &["not found"])?;
+    let bad = LinuxContainerResources { cpu_shares: -1, ..Default::default() };
+    let refusal = runtime.update_pod_sandbox_resources(request(&pod.id, None, Some(bad))).await;
+    refused(refusal, Code::InvalidArgument, &["resources.cpu_shares"])?;
+    drop(runtime);
+
+    stage.crash().await?;
+    let request = PodSandboxStatusRequest { pod_sandbox_id: pod.id.clone(), verbose: true };
+    let answer = stage.cri.runtime().pod_sandbox_status(request).await?.into_inner();
+    let info: serde_json::Value = serde_json::from_str(&answer.info["info"])?;
+    assert_eq!(info["overhead"]["memory_limit_bytes"], 8 * MIB, "{info}");
+    assert_eq!(info["resources"]["memory_limit_bytes"], 96 * MIB, "{info}");
+    assert_eq!(stage.cri.run_pod(&pod.config).await?, pod.id, "a retry still finds its pod");
+    stage.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

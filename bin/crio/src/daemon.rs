@@ -56,8 +56,8 @@ async fn serve(sources: &Sources, config: Config, log: &LogHandle) -> Result<()>
     recover(&node).await;
     let stop = CancellationToken::new();
     let measuring = tokio::spawn({
-        let (stats, stop) = (Arc::clone(&node.stats), stop.clone());
-        async move { stop.run_until_cancelled(stats.run()).await }
+        let (stats, images, stop) = (Arc::clone(&node.stats), node.images.clone(), stop.clone());
+        async move { stop.run_until_cancelled(async { tokio::join!(stats.run(), images.count_inodes()) }).await }
     });
     let (front, router) = Front::new(&node, &config);
     info!(socket = %config.api.listen.display(), version = env!("CARGO_PKG_VERSION"), "ready");

@@ -57,7 +57,7 @@ pub async fn node(config: &Config) -> Result<Node> {
     let images = Images::new(images_config(config), store.clone(), client);
     // The first look at the store, so that disk use is known before kubelet asks.
     images.list(None).await.context("cannot list the images")?;
-    let stats = Arc::new(Collector::new(Arc::clone(&cgroups), crio_stats::Config::default()));
+    let stats = Arc::new(Collector::new(Arc::clone(&cgroups), engines::stats(config)));
     let host = pods::host_facts(&cgroups, &runtimes);
     let engines = Engines {
         store,

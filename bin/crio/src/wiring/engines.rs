@@ -1,4 +1,4 @@
-//! The engines that need no more than a copy of some options: cgroups, network, storage.
+//! The engines that need no more than a copy of some options: cgroups, network, storage, statistics.
 
 use std::path::PathBuf;
 
@@ -16,6 +16,15 @@ pub fn cgroups(config: &Config) -> crio_cgroups::Config {
         CgroupManager::Cgroupfs => crio_cgroups::Driver::Cgroupfs,
     };
     crio_cgroups::Config { driver, root: None }
+}
+
+/// `[crio.stats]`.
+pub fn stats(config: &Config) -> crio_stats::Config {
+    crio_stats::Config {
+        collection_period: config.stats.collection_period,
+        metric_groups: crio_stats::MetricGroups::from_words(&config.stats.included_pod_metrics),
+        ..crio_stats::Config::default()
+    }
 }
 
 /// `[crio.network]`.

@@ -6,6 +6,7 @@
 
 pub mod confined;
 pub mod interface;
+pub mod link;
 pub mod lock;
 pub mod memory;
 pub mod mount;

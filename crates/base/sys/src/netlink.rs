@@ -21,6 +21,7 @@ const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_DUMP: u16 = 0x300;
+const DUMP: u16 = NLM_F_REQUEST | NLM_F_DUMP;
 /// `NLA_F_NESTED`: the attribute holds attributes.
 pub const NESTED: u16 = 0x8000;
 /// The kernel answers while the request is sent, so this never passes on a healthy machine.
@@ -31,6 +32,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Message<'a> {
     /// Type, as the protocol numbers it.
     pub kind: u16,
+    /// Number of the request it answers; zero for notifications.
+    pub sequence: u32,
     /// Payload: a protocol's own header, then attributes.
     pub payload: &'a [u8],
 }
@@ -69,10 +72,7 @@ impl Socket {
     }
 
     fn new(protocol: Option<rustix::net::Protocol>, groups: u32, flags: SocketFlags) -> io::Result<Self> {
-        let descriptor = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
-        rustix::net::bind(&descriptor, &SocketAddrNetlink::new(0, groups))?;
-        rustix::net::sockopt::set_socket_timeout(&descriptor, Timeout::Recv, Some(ANSWER_TIMEOUT))?;
-        Ok(Self { descriptor, sequence: 0, datagram: vec![0; DATAGRAM_BYTES_MAX] })
+        Ok(Self { descriptor: open(protocol, groups, flags)?, sequence: 0, datagram: vec![0; DATAGRAM_BYTES_MAX] })
     }
 
     /// Sends one request that the kernel answers with at most one message, and gives that message's payload to
@@ -105,18 +105,9 @@ impl Socket {
     ///
     /// # Errors
     /// The errno the kernel answered, or what the socket said.
-    pub fn dump(&mut self, kind: u16, payload: &[u8], mut visit: impl FnMut(&[u8])) -> io::Result<()> {
-        self.send(kind, NLM_F_REQUEST | NLM_F_DUMP, payload)?;
-        loop {
-            let (length, _) = rustix::net::recv(&self.descriptor, &mut self.datagram[..], RecvFlags::empty())?;
-            for message in messages(&self.datagram[..length]) {
-                match message.kind {
-                    NLMSG_ERROR => return errno_of(message.payload),
-                    NLMSG_DONE => return Ok(()),
-                    _ => visit(message.payload),
-                }
-            }
-        }
+    pub fn dump(&mut self, kind: u16, payload: &[u8], visit: impl FnMut(&[u8])) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        dump(&self.descriptor, self.sequence, &mut self.datagram, &encode(kind, DUMP, self.sequence, payload), visit)
     }
 
     fn send(&mut self, kind: u16, flags: u16, payload: &[u8]) -> io::Result<()> {
@@ -133,6 +124,64 @@ impl Socket {
     pub fn receive(&mut self) -> io::Result<impl Iterator<Item = Message<'_>>> {
         let (length, _) = rustix::net::recv(&self.descriptor, &mut self.datagram[..], RecvFlags::empty())?;
         Ok(messages(&self.datagram[..length]))
+    }
+}
+
+/// A socket for lists of links, addresses and routes that is kept for long: it has no buffer of its own. After an error
+/// the rest of an answer may still be under way on it, so it is to be dropped then.
+#[derive(Debug)]
+pub struct Lister {
+    descriptor: OwnedFd,
+    sequence: u32,
+}
+
+impl Lister {
+    /// A socket in the network namespace of the calling thread, which it keeps alive.
+    ///
+    /// # Errors
+    /// The kernel refused it.
+    pub fn route() -> io::Result<Self> {
+        Ok(Self { descriptor: open(None, 0, SocketFlags::CLOEXEC)?, sequence: 0 })
+    }
+
+    /// As [`Socket::dump`], by way of `datagram`, which has to be longer than any message of the list.
+    ///
+    /// # Errors
+    /// As [`Socket::dump`]; `InvalidData` when a message is longer than `datagram`.
+    pub fn dump(&mut self, kind: u16, payload: &[u8], datagram: &mut [u8], visit: impl FnMut(&[u8])) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        dump(&self.descriptor, self.sequence, datagram, &encode(kind, DUMP, self.sequence, payload), visit)
+    }
+}
+
+fn open(protocol: Option<rustix::net::Protocol>, groups: u32, flags: SocketFlags) -> io::Result<OwnedFd> {
+    let descriptor = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
+    rustix::net::bind(&descriptor, &SocketAddrNetlink::new(0, groups))?;
+    rustix::net::sockopt::set_socket_timeout(&descriptor, Timeout::Recv, Some(ANSWER_TIMEOUT))?;
+    Ok(descriptor)
+}
+
+fn dump(
+    descriptor: &OwnedFd,
+    sequence: u32,
+    datagram: &mut [u8],
+    request: &[u8],
+    mut visit: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    rustix::net::send(descriptor, request, SendFlags::empty())?;
+    loop {
+        let (length, whole) = rustix::net::recv(descriptor, &mut *datagram, RecvFlags::TRUNC)?;
+        if whole > length {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        for message in messages(&datagram[..length]) {
+            match message.kind {
+                _ if message.sequence != sequence => {}
+                NLMSG_ERROR => return errno_of(message.payload),
+                NLMSG_DONE => return Ok(()),
+                _ => visit(message.payload),
+            }
+        }
     }
 }
 
@@ -155,6 +204,7 @@ pub fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
         let length = usize::try_from(u32::from_ne_bytes(rest.get(..4)?.try_into().ok()?)).ok()?;
         let message = Message {
             kind: u16::from_ne_bytes(rest.get(4..6)?.try_into().ok()?),
+            sequence: u32::from_ne_bytes(rest.get(8..12)?.try_into().ok()?),
             payload: rest.get(HEADER_BYTES..length)?,
         };
         rest = rest.get(aligned(length)..).unwrap_or_default();

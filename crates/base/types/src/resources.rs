@@ -40,8 +40,20 @@ pub struct Resources {
 
 impl Resources {
     /// These limits after an update: fields `update` leaves unset keep their value, and a `unified` key replaces its like.
+    ///
+    /// The swap limit counts memory, too. One that the update leaves alone and that the new memory limit would pass goes up
+    /// with it: the container keeps no swap rather than that its memory cannot grow.
     #[must_use]
     pub fn updated(&self, update: &Self) -> Self {
+        let mut updated = self.merged(update);
+        let (memory, swap) = (updated.memory_limit_bytes, updated.memory_swap_limit_bytes);
+        if update.memory_swap_limit_bytes == 0 && swap > 0 && (memory < 0 || memory > swap) {
+            updated.memory_swap_limit_bytes = memory;
+        }
+        updated
+    }
+
+    fn merged(&self, update: &Self) -> Self {
         let number = |new: i64, old: i64| if new == 0 { old } else { new };
         let text = |new: &String, old: &String| if new.is_empty() { old.clone() } else { new.clone() };
         let mut unified = self.unified.clone();
@@ -75,5 +87,29 @@ mod tests {
         let after = before.updated(&Resources { memory_limit_bytes: 128 << 20, ..Resources::default() });
         assert_eq!(after.cpu_shares, 512);
         assert_eq!(after.memory_limit_bytes, 128 << 20);
+    }
+
+    #[test]
+    fn a_swap_limit_is_never_below_memory() {
+        const MIB: i64 = 1 << 20;
+        for ((memory, swap), (new_memory, new_swap), expected) in [
+            ((64, 96), (80, 0), (80, 96)),
+            ((64, 96), (128, 0), (128, 128)),
+            ((64, 96), (-1, 0), (-1, -1)),
+            ((64, 0), (128, 0), (128, 0)),
+            ((64, -1), (128, 0), (128, -1)),
+            ((64, 96), (128, 160), (128, 160)),
+            ((64, 96), (0, 128), (64, 128)),
+            ((64, 96), (0, 0), (64, 96)),
+        ] {
+            let size = |mib: i64| if mib > 0 { mib * MIB } else { mib };
+            let limits = |memory, swap| Resources {
+                memory_limit_bytes: size(memory),
+                memory_swap_limit_bytes: size(swap),
+                ..Resources::default()
+            };
+            let after = limits(memory, swap).updated(&limits(new_memory, new_swap));
+            assert_eq!(after, limits(expected.0, expected.1), "{memory} {swap} {new_memory} {new_swap}");
+        }
     }
 }

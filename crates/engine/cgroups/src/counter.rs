@@ -2,15 +2,18 @@
 //!
 //! A [`CounterReader`] keeps the few files open that the answers need, so a reading opens nothing, allocates nothing and copies
 //! into a buffer on the stack. When the group is removed the kernel answers ENODEV on the open files: the reader then says *gone*
-//! by `None`. What a host does not account is `None` in the result, never zero.
+//! by `None`. What a host does not account is `None` in the result, never zero. What only metrics tell ([`Details`]) has files
+//! of its own, which are opened when they are first asked for.
 //!
 //! Working set, resident size and what is available follow cAdvisor and CRI-O: usage less inactive file cache, anonymous memory,
 //! and limit less working set.
 
+mod details;
 mod legacy;
 pub(crate) mod parse;
 mod unified;
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -23,6 +26,8 @@ use rustix::io::Errno;
 use crate::process::is_gone;
 use crate::{CgroupPath, Cgroups};
 
+pub use details::{CpuDetails, Details, DeviceIo, HugepageUse, MemoryDetails};
+
 /// Longest file read; the longest of them, `memory.stat`, has about 3 KiB.
 const BUFFER_LENGTH: usize = 16 * 1024;
 
@@ -33,7 +38,7 @@ pub struct CounterError {
     /// The group's directory.
     pub directory: PathBuf,
     /// The file.
-    pub file: &'static str,
+    pub file: Cow<'static, str>,
     /// What the kernel said.
     pub source: io::Error,
 }
@@ -63,6 +68,7 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct CounterReader {
     files: Files,
+    details: Option<details::Files>,
 }
 
 #[derive(Debug)]
@@ -82,7 +88,7 @@ impl CounterReader {
             Some(mount) => unified::Files::open(&Arc::from(path.below(&mount.mount_point)))?.map(Files::Unified),
             None => legacy::Files::open(hierarchies, path)?.map(Files::Legacy),
         };
-        Ok(files.map(|files| Self { files }))
+        Ok(files.map(|files| Self { files, details: None }))
     }
 
     /// Reads all counters; `None` when the group is gone.
@@ -96,11 +102,39 @@ impl CounterReader {
             Files::Legacy(files) => files.read(timestamp, &mut buffer),
             Files::Unified(files) => files.read(timestamp, &mut buffer),
         };
-        match counters {
-            Ok(counters) => Ok(Some(counters)),
-            Err(error) if is_gone(&error.source) => Ok(None),
-            Err(error) => Err(error),
-        }
+        unless_gone(counters)
+    }
+
+    /// Reads what only metrics tell; `None` when the group is gone. The path is that with which the reader was opened.
+    ///
+    /// # Errors
+    /// As [`CounterReader::open`] and [`CounterReader::read`].
+    pub fn read_details(&mut self, cgroups: &Cgroups, path: &CgroupPath) -> Result<Option<Details>, CounterError> {
+        let files = match self.details.take() {
+            Some(files) => files,
+            None => details::Files::open(cgroups, path)?,
+        };
+        let mut buffer = Buffer([0; BUFFER_LENGTH]);
+        unless_gone(self.details.insert(files).read(&mut buffer))
+    }
+
+    /// How many files are held open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        let files = match &self.files {
+            Files::Legacy(files) => files.all().iter().filter(|counter| counter.is_open()).count(),
+            Files::Unified(files) => files.all().iter().filter(|counter| counter.is_open()).count(),
+        };
+        files + self.details.as_ref().map_or(0, details::Files::open_files)
+    }
+}
+
+/// `None` when the group was removed meanwhile.
+fn unless_gone<T>(read: Result<T, CounterError>) -> Result<Option<T>, CounterError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if is_gone(&error.source) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -110,16 +144,16 @@ struct Buffer([u8; BUFFER_LENGTH]);
 /// An open counter file, or the knowledge that the host has none.
 #[derive(Debug)]
 struct Counter {
-    name: &'static str,
+    name: Cow<'static, str>,
     directory: Arc<Path>,
     file: Option<OwnedFd>,
 }
 
 impl Counter {
     /// A missing file is not accounted; a missing directory is for the caller to notice.
-    fn open(directory: &Arc<Path>, name: &'static str) -> Result<Self, CounterError> {
-        let directory = Arc::clone(directory);
-        let path = directory.join(name);
+    fn open(directory: &Arc<Path>, name: impl Into<Cow<'static, str>>) -> Result<Self, CounterError> {
+        let (directory, name) = (Arc::clone(directory), name.into());
+        let path = directory.join(&*name);
         let file = match rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
             Ok(file) => Some(file),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::NODEV | Errno::OPNOTSUPP) => None,
@@ -131,6 +165,7 @@ impl Counter {
     }
 
     /// The file's text, and `None` when the host does not account this. Pressure files answer EOPNOTSUPP when pressure is off.
+    /// The kernel fills what it is given, so a reading that leaves room was the last.
     fn read<'b>(&self, buffer: &'b mut Buffer) -> Result<Option<&'b [u8]>, CounterError> {
         let Some(file) = &self.file else {
             return Ok(None);
@@ -139,13 +174,14 @@ impl Counter {
         loop {
             match rustix::io::pread(file, &mut buffer.0[length..], length as u64) {
                 Ok(0) => return Ok(Some(&buffer.0[..length])),
+                Ok(more) if length + more < BUFFER_LENGTH => return Ok(Some(&buffer.0[..length + more])),
                 Ok(more) => length += more,
                 Err(Errno::INTR) => {}
                 Err(Errno::OPNOTSUPP) => return Ok(None),
                 Err(source) => {
                     return Err(CounterError {
                         directory: self.directory.to_path_buf(),
-                        file: self.name,
+                        file: self.name.clone(),
                         source: source.into(),
                     });
                 }
@@ -154,8 +190,8 @@ impl Counter {
     }
 
     /// The counter of a host that has no such hierarchy.
-    fn absent(name: &'static str) -> Self {
-        Self { name, directory: Arc::from(Path::new("")), file: None }
+    fn absent(name: impl Into<Cow<'static, str>>) -> Self {
+        Self { name: name.into(), directory: Arc::from(Path::new("")), file: None }
     }
 
     fn is_open(&self) -> bool {

@@ -8,9 +8,11 @@
 //! * `process`: who is inside, and ending all of them
 //! * `memory`: usage for update checks and the kernel's evidence of out-of-memory kills
 //! * `counter`: cheap repeated reading of a group's usage
+//! * `limit`: what runtimes leave out when they update a container
 //!
 //! Nothing here talks to systemd: with the systemd driver the OCI runtime asks it for scopes, and the sandbox's own group is a
-//! plain directory in the pod's slice, as CRI-O makes it. Nothing here writes limits either: the runtime does.
+//! plain directory in the pod's slice, as CRI-O makes it. The runtime writes limits, except for the few that
+//! `limit` names.
 //!
 //! All calls block, most of them for microseconds; [`Cgroups::kill`] and [`Cgroups::remove`] may block until their deadline and
 //! belong on the blocking pool.
@@ -19,15 +21,17 @@ mod counter;
 mod directory;
 mod hierarchy;
 mod huge_page;
+mod limit;
 mod memory;
 mod name;
 mod process;
 
 use std::path::PathBuf;
 
-pub use counter::{CounterError, CounterReader, Counters};
+pub use counter::{CounterError, CounterReader, Counters, CpuDetails, Details, DeviceIo, HugepageUse, MemoryDetails};
 pub use directory::{CreateError, RemoveError};
 pub use hierarchy::{Controller, DetectError, Layout};
+pub use limit::LimitError;
 pub use memory::MemoryError;
 pub use name::{CgroupPath, MonitorCgroup, NameError, Placement};
 pub use process::{KillError, ProcessesError};

@@ -9,7 +9,7 @@
 //!
 //! * [`namespaces`] makes network, IPC and UTS namespaces in process and pins them on files.
 //! * [`Networks`] knows the CNI configuration of the node, runs plugins (`cni`) and keeps host ports (`host_ports`).
-//! * [`interface_stats`] reads the counters of a pod's links.
+//! * [`InterfaceReader`] reads the counters of a pod's links.
 //!
 //! Nothing here knows CRI or keeps records of pods: a caller that wants to survive its own death records a
 //! [`namespaces::Pinned`] and a [`PodNetwork`] *before* the calls that make them true; both undo operations accept
@@ -32,4 +32,4 @@ pub use host_ports::{HostPortError, NftError};
 pub use networks::{AttachCause, AttachError, CheckError, Config, DetachError, Networks, NotReady, StartError};
 pub use pod::{Attachment, PodNetwork};
 pub use process::ProcessError;
-pub use stats::{StatsError, interface_stats};
+pub use stats::{InterfaceReader, StatsError};

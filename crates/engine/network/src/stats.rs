@@ -1,16 +1,20 @@
-//! Counters of a pod's links, read from inside its network namespace.
+//! Counters of a pod's links, read through a socket that stays open in the pod's network namespace.
 //!
-//! The kernel prints them at `/proc/<thread>/net/dev` as two header lines and then, a line each, a name, a colon and
-//! sixteen numbers (proc_pid_net(5)). The names `lo` is left out: its traffic never leaves the pod.
+//! Loopback is left out: its traffic never leaves the pod. The open socket keeps the namespace alive, so whoever has the
+//! namespace removed drops the reader first.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use crio_sys::interface::route_interface;
+use crio_sys::link::{LinkCounters, LinkReader};
 use crio_sys::namespace::{self, NamespaceError, NamespaceKind};
 use crio_types::{Classified, ErrorKind, InterfaceStats};
 
-/// `/proc/self` would show the namespace of the process's first thread.
-const COUNTERS: &str = "/proc/thread-self/net/dev";
+/// Addresses of documentation: nobody has a route to just these, so the answer is where the default route leads.
+const ANYWHERE: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 
 /// The counters of a network namespace could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,34 +46,61 @@ impl Classified for StatsError {
     }
 }
 
-/// Counters of every interface in `netns` except loopback. Blocks for some tens of microseconds.
-///
-/// # Errors
-/// The pin is gone or is no network namespace, or the counters could not be read.
-pub fn interface_stats(netns: &Path) -> Result<Vec<InterfaceStats>, StatsError> {
-    let namespace = namespace::open(netns).map_err(|source| StatsError::Enter { source })?;
-    let text = namespace::run_in(namespace.as_fd(), NamespaceKind::Network, || std::fs::read_to_string(COUNTERS))
-        .map_err(|source| StatsError::Enter { source })?
-        .map_err(|source| StatsError::Read { namespace: netns.to_owned(), source })?;
-    Ok(text.lines().filter_map(parse_line).filter(|stats| stats.name != "lo").collect())
+/// Reads the counters of one pod's interfaces, again and again.
+#[derive(Debug)]
+pub struct InterfaceReader {
+    namespace: PathBuf,
+    links: LinkReader,
+    default_route: Option<String>,
 }
 
-/// One line of the table; `None` for the header lines.
-fn parse_line(line: &str) -> Option<InterfaceStats> {
-    const RX_BYTES: usize = 0;
-    const RX_ERRORS: usize = 2;
-    const TX_BYTES: usize = 8;
-    const TX_ERRORS: usize = 10;
-    // A name may hold a colon (an old style alias), the numbers may not.
-    let (name, numbers) = line.rsplit_once(':')?;
-    let numbers: Vec<u64> = numbers.split_ascii_whitespace().map_while(|number| number.parse().ok()).collect();
-    Some(InterfaceStats {
-        name: name.trim_start().to_owned(),
-        rx_bytes: *numbers.get(RX_BYTES)?,
-        rx_errors: *numbers.get(RX_ERRORS)?,
-        tx_bytes: *numbers.get(TX_BYTES)?,
-        tx_errors: *numbers.get(TX_ERRORS)?,
-    })
+impl InterfaceReader {
+    /// Enters `netns` once, on a thread that ends, to open the socket and to see where the default route leads.
+    ///
+    /// # Errors
+    /// The pin is gone or is no network namespace, or the kernel refused a socket.
+    pub fn open(netns: &Path) -> Result<Self, StatsError> {
+        let entered = |source| StatsError::Enter { source };
+        let namespace = namespace::open(netns).map_err(entered)?;
+        let look = || {
+            let default_route = ANYWHERE.iter().find_map(|address| route_interface(*address).ok().flatten());
+            LinkReader::open().map(|links| (links, default_route))
+        };
+        let opened = namespace::run_in(namespace.as_fd(), NamespaceKind::Network, look).map_err(entered)?;
+        let refused = |source| StatsError::Read { namespace: netns.to_owned(), source };
+        let (links, default_route) = opened.map_err(refused)?;
+        Ok(Self { namespace: netns.to_owned(), links, default_route })
+    }
+
+    /// The interface the default route leads through, as of the opening; `None` without such a route.
+    #[must_use]
+    pub fn default_route(&self) -> Option<&str> {
+        self.default_route.as_deref()
+    }
+
+    /// Counters of every interface except loopback. After an error the reader is to be dropped.
+    ///
+    /// # Errors
+    /// The kernel refused to tell.
+    pub fn read(&mut self) -> Result<Vec<InterfaceStats>, StatsError> {
+        let links = self.links.read();
+        let links = links.map_err(|source| StatsError::Read { namespace: self.namespace.clone(), source })?;
+        Ok(links.into_iter().map(stats).collect())
+    }
+}
+
+fn stats(link: LinkCounters) -> InterfaceStats {
+    InterfaceStats {
+        name: link.name,
+        rx_bytes: link.rx_bytes,
+        rx_packets: link.rx_packets,
+        rx_errors: link.rx_errors,
+        rx_dropped: link.rx_dropped,
+        tx_bytes: link.tx_bytes,
+        tx_packets: link.tx_packets,
+        tx_errors: link.tx_errors,
+        tx_dropped: link.tx_dropped,
+    }
 }
 
 #[cfg(test)]
@@ -77,29 +108,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_columns_that_count() {
-        let line = "  eth0:    1234      10    1    2    0     0          0         0     5678      11    3    0    0     0       0          0";
-        let stats = parse_line(line).expect("a counter line");
-        assert_eq!(stats.name, "eth0");
-        assert_eq!((stats.rx_bytes, stats.rx_errors), (1234, 1));
-        assert_eq!((stats.tx_bytes, stats.tx_errors), (5678, 3));
-        for header in [
-            "Inter-|   Receive                                                |  Transmit",
-            " face |bytes    packets errs drop fifo frame compressed multicast|bytes",
-            "eth0: 1 2 3",
-            "",
-        ] {
-            assert_eq!(parse_line(header), None, "{header:?}");
-        }
-    }
-
-    #[test]
     fn a_namespace_that_is_not_there_is_not_found() {
         let dir = tempfile::tempdir().expect("tempdir");
-        let error = interface_stats(&dir.path().join("none")).expect_err("missing");
+        let error = InterfaceReader::open(&dir.path().join("none")).expect_err("missing");
         assert_eq!(error.kind(), ErrorKind::NotFound);
         let plain = dir.path().join("plain");
         std::fs::write(&plain, "").expect("write");
-        assert_eq!(interface_stats(&plain).expect_err("plain file").kind(), ErrorKind::NotFound);
+        assert_eq!(InterfaceReader::open(&plain).expect_err("plain file").kind(), ErrorKind::NotFound);
     }
 }

@@ -85,6 +85,12 @@ fn writable_version(maximum: &str) -> String {
     }
 }
 
+/// Whether this kernel can make mounts read-only all the way down (`mount_setattr`, Linux 5.12).
+pub(crate) fn kernel_mounts_recursively_read_only() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    version_pair(&release) >= Some((5, 12))
+}
+
 fn version_pair(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.trim().split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))

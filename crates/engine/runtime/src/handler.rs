@@ -14,6 +14,7 @@ use crio_monitor_protocol::RuntimeCommand;
 use crio_types::{Classified, ContainerId, ErrorKind, chain};
 
 use crate::command::{CommandError, run};
+use crate::features::kernel_mounts_recursively_read_only;
 use crate::{Config, Features, HandlerConfig, HandlerKind, MonitorLaunch};
 
 /// Time a runtime has to say what it can do.
@@ -205,12 +206,13 @@ fn says_absent(message: &str) -> bool {
 
 async fn load_handler(name: &str, config: &HandlerConfig, systemd_cgroup: bool) -> Result<Handler, LoadError> {
     let path = find_program(name, config.path.as_deref())?;
-    let features = match config.kind {
+    let mut features = match config.kind {
         HandlerKind::Vm => Features::default(),
         HandlerKind::Oci => {
             ask_features(&path).await.map_err(|source| LoadError::Broken { name: name.to_owned(), source })?
         }
     };
+    features.recursive_read_only &= kernel_mounts_recursively_read_only();
     Ok(Handler { name: name.to_owned(), path, config: config.clone(), features, systemd_cgroup })
 }
 

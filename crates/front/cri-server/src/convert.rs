@@ -11,6 +11,7 @@ pub(crate) mod event;
 pub(crate) mod field;
 pub(crate) mod filter;
 pub(crate) mod image;
+pub(crate) mod metric;
 pub(crate) mod mount;
 pub(crate) mod namespace;
 pub(crate) mod resources;

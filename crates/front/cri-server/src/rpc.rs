@@ -8,6 +8,7 @@ pub(crate) mod container;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod image;
+pub(crate) mod metrics;
 pub(crate) mod runtime;
 pub(crate) mod sandbox;
 pub(crate) mod stats;

@@ -10,7 +10,7 @@ use crate::Services;
 use crate::call::Effect::{Read, Write};
 use crate::call::observe;
 use crate::rpc::chunks::Stream;
-use crate::rpc::{container, events, exec, runtime, sandbox, stats, unbuilt, update};
+use crate::rpc::{container, events, exec, metrics, runtime, sandbox, stats, unbuilt, update};
 
 /// Serves sandboxes and containers.
 #[derive(Debug)]
@@ -208,23 +208,23 @@ impl RuntimeService for RuntimeRpc {
 
     async fn list_metric_descriptors(
         &self,
-        _request: Request<v1::ListMetricDescriptorsRequest>,
+        request: Request<v1::ListMetricDescriptorsRequest>,
     ) -> Reply<v1::ListMetricDescriptorsResponse> {
-        observe("ListMetricDescriptors", Read, async { Err(unbuilt::metrics()) }).await
+        observe("ListMetricDescriptors", Read, async { metrics::descriptors(&self.0, request) }).await
     }
 
     async fn list_pod_sandbox_metrics(
         &self,
-        _request: Request<v1::ListPodSandboxMetricsRequest>,
+        request: Request<v1::ListPodSandboxMetricsRequest>,
     ) -> Reply<v1::ListPodSandboxMetricsResponse> {
-        observe("ListPodSandboxMetrics", Read, async { Err(unbuilt::metrics()) }).await
+        observe("ListPodSandboxMetrics", Read, metrics::list(&self.0, request)).await
     }
 
     async fn stream_pod_sandbox_metrics(
         &self,
-        _request: Request<v1::StreamPodSandboxMetricsRequest>,
+        request: Request<v1::StreamPodSandboxMetricsRequest>,
     ) -> Reply<Self::StreamPodSandboxMetricsStream> {
-        observe("StreamPodSandboxMetrics", Read, async { Err(unbuilt::metrics()) }).await
+        observe("StreamPodSandboxMetrics", Read, metrics::stream(&self.0, request)).await
     }
 
     async fn runtime_config(&self, request: Request<v1::RuntimeConfigRequest>) -> Reply<v1::RuntimeConfigResponse> {

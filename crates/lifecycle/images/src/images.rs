@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crio_image::{Client, PolicyError, Puller, Reference};
-use crio_storage::Store;
+use crio_storage::{Store, Usage};
 use crio_types::{ImageId, ImageSpec};
 
 use crate::details::config_key;
@@ -13,6 +13,7 @@ use crate::pull::{Key, Operations, Transfer, check_policy};
 use crate::remove::{Holds, remove};
 use crate::sink::StoreSink;
 use crate::snapshot::{By, Snapshot};
+use crate::usage::Inodes;
 use crate::{
     Config, Image, ImageFilesystems, ImageHold, ListError, PullError, PullRequest, PullStatus, RemoveError,
     ResolveError, ResolvedImage,
@@ -34,6 +35,7 @@ struct Shared {
     /// Held by the blocking thread that removes, so that each removal sees what the one before left.
     removing: Mutex<()>,
     holds: Holds,
+    inodes: Inodes,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl Images {
             making_snapshot: Mutex::new(()),
             removing: Mutex::new(()),
             holds: Holds::default(),
+            inodes: Inodes::default(),
         }))
     }
 
@@ -217,13 +220,30 @@ impl Images {
         Ok(present.map(|_| self.hold(id, holder)))
     }
 
-    /// What images and containers occupy. Nothing is measured: layers were when they were made.
+    /// What images and containers occupy. Nothing is measured: [`Images::count_inodes`] does that beforehand.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn filesystem_usage(&self) -> Result<ImageFilesystems, ListError> {
-        let usage = self.snapshot().await?.usage;
-        Ok(ImageFilesystems::new(&self.0.store.config().root, usage))
+        let snapshot = self.snapshot().await?;
+        let inodes = self.0.inodes.of(&snapshot.layers);
+        Ok(ImageFilesystems::new(&self.0.store.config().root, Usage { inodes, ..snapshot.usage }))
+    }
+
+    /// Counts the inodes of layers as they become known, for ever. The daemon owns the task that runs this, and drops it to
+    /// end it.
+    pub async fn count_inodes(&self) {
+        loop {
+            let (shared, layer) = (Arc::clone(&self.0), self.0.inodes.next().await);
+            let counted = blocking(move || {
+                shared.inodes.count(&shared.store, layer);
+                Ok(())
+            });
+            if counted.await.is_err() {
+                // The executor is shutting down and takes no more work.
+                return;
+            }
+        }
     }
 
     /// Cancels every pull and waits until each has ended and cleaned up.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crio_image::{Reference, Registries};
 use crio_storage::{ImageRecord, Store, StoreError, Usage};
+use crio_types::LayerId;
 
 use crate::details::Details;
 use crate::image::Image;
@@ -34,6 +35,8 @@ pub(crate) struct Snapshot {
     by_id: HashMap<String, usize>,
     by_name: HashMap<String, usize>,
     pub(crate) usage: Usage,
+    /// The layers of all images.
+    pub(crate) layers: Vec<LayerId>,
 }
 
 impl Snapshot {
@@ -59,11 +62,11 @@ impl Snapshot {
                 Entry { record: Arc::clone(record), image, details }
             })
             .collect();
-        let usage = store.images_usage()?;
-        Ok(Arc::new(Self::index(records, Arc::clone(pinned), entries, usage)))
+        let taken = Self::index(records, Arc::clone(pinned), entries);
+        Ok(Arc::new(Self { usage: store.images_usage()?, layers: store.image_layers()?, ..taken }))
     }
 
-    fn index(records: Arc<[Arc<ImageRecord>]>, pinned: Arc<Pinned>, entries: Vec<Entry>, usage: Usage) -> Self {
+    fn index(records: Arc<[Arc<ImageRecord>]>, pinned: Arc<Pinned>, entries: Vec<Entry>) -> Self {
         let mut by_id = HashMap::with_capacity(entries.len());
         let mut by_name = HashMap::new();
         for (index, entry) in entries.iter().enumerate() {
@@ -78,7 +81,7 @@ impl Snapshot {
                 by_name.insert(name.clone(), index);
             }
         }
-        Self { records, pinned, entries, by_id, by_name, usage }
+        Self { records, pinned, entries, by_id, by_name, usage: Usage::default(), layers: Vec::new() }
     }
 
     fn details_of(&self, record: &ImageRecord) -> Option<Arc<Details>> {

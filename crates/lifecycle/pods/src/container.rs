@@ -21,7 +21,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use crio_types::{ContainerId, ContainerState, ContainerStatus, ExitReason, Timestamp};
 use oci_spec::runtime::Process;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::PodError;
@@ -33,6 +33,9 @@ use crate::sandbox::Sandbox;
 
 /// How long an end waits for the start it follows to be on record. The monitor has answered the start by then.
 const START_SETTLES: Duration = Duration::from_secs(15);
+
+/// How long a change of limits waits for those before it. The runtime has answered each of them by then.
+const UPDATE_TURN: Duration = Duration::from_secs(60);
 
 /// How a container ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +78,8 @@ pub(crate) struct Container {
     _holds: Holds,
     /// A start is between its call and its record.
     starting: watch::Sender<bool>,
+    /// Changes of its limits take turns.
+    updates: Semaphore,
 }
 
 impl Container {
@@ -90,6 +95,7 @@ impl Container {
             kill_at: watch::Sender::new(None),
             _holds: holds,
             starting: watch::Sender::new(false),
+            updates: Semaphore::new(1),
             record: Mutex::new(record),
         }
     }
@@ -238,6 +244,17 @@ impl Container {
         let mut starting = self.starting.subscribe();
         // One that takes so long is told out of order, rather than that the pod's other ends wait for it.
         let _unsettled = timeout(START_SETTLES, starting.wait_for(|starting| !*starting)).await;
+    }
+
+    /// Waits until no other change of its limits is under way.
+    ///
+    /// # Errors
+    /// That takes too long.
+    pub(crate) async fn update_turn(&self) -> Result<SemaphorePermit<'_>, PodError> {
+        match timeout(UPDATE_TURN, self.updates.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(PodError::Interrupted { operation: "UpdateContainerResources" }),
+        }
     }
 
     /// Waits for its end. The end is on record when this returns.

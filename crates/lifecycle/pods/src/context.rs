@@ -10,13 +10,13 @@ use crio_security::Security;
 use crio_spec::HostFacts;
 use crio_stats::Collector;
 use crio_storage::Store;
-use crio_types::{ContainerId, EventKind, SandboxId, Timestamp};
+use crio_types::{ContainerId, ContainerStatus, EventKind, Resources, SandboxId};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::container::Container;
 use crate::container::create::CreateRequest;
-use crate::events::{ContainerEvent, Events};
+use crate::events::{ContainerEvent, Events, PodState};
 use crate::index::Index;
 use crate::operation::Operations;
 use crate::record::SandboxRecord;
@@ -51,7 +51,7 @@ pub(crate) struct Context {
     /// What the host can do, apart from what depends on the runtime handler.
     pub(crate) host: HostFacts,
     pub(crate) index: Index,
-    pub(crate) events: Events,
+    pub(crate) events: Arc<Events>,
     /// The operations.
     pub(crate) tasks: TaskTracker,
     /// The tasks that watch, which operations depend on: they end last.
@@ -70,6 +70,7 @@ pub(crate) struct Running {
     pub(crate) starts: Operations<(), ()>,
     pub(crate) stops: Operations<(), ()>,
     pub(crate) removals: Operations<(), ()>,
+    pub(crate) updates: Operations<Resources, ()>,
 }
 
 impl Running {
@@ -82,6 +83,7 @@ impl Running {
             starts: Operations::new("StartContainer", tasks.clone()),
             stops: Operations::new("StopContainer", tasks.clone()),
             removals: Operations::new("RemoveContainer", tasks.clone()),
+            updates: Operations::new("UpdateContainerResources", tasks.clone()),
         }
     }
 }
@@ -117,13 +119,31 @@ impl Context {
     }
 
     fn event(&self, id: &str, sandbox: &Sandbox, kind: EventKind) {
-        self.events.publish(|| ContainerEvent {
+        self.events.publish(|created_at| ContainerEvent {
             container_id: id.to_owned(),
             kind,
-            created_at: Timestamp::now(),
+            created_at,
+            sandbox: sandbox.status(),
+            containers: self.containers_of_pod(sandbox),
+        });
+    }
+
+    /// The containers of a sandbox and of the pod's earlier ones: to kubelet they are one pod.
+    fn containers_of_pod(&self, sandbox: &Sandbox) -> Vec<Arc<ContainerStatus>> {
+        let uid = &sandbox.status().metadata.uid;
+        let others = self.index.sandboxes();
+        let others = others.iter().filter(|other| other.id() != sandbox.id() && other.status().metadata.uid == *uid);
+        let earlier = others.flat_map(|other| other.containers());
+        sandbox.containers().into_iter().chain(earlier).map(|container| container.status()).collect()
+    }
+
+    /// Everything there is, as readers see it.
+    pub(crate) fn look(&self) -> Vec<PodState> {
+        let state = |sandbox: &Arc<Sandbox>| PodState {
             sandbox: sandbox.status(),
             containers: sandbox.containers().iter().map(|container| container.status()).collect(),
-        });
+        };
+        self.index.sandboxes().iter().map(state).collect()
     }
 }
 

@@ -54,10 +54,13 @@ pub(crate) fn container_info(container: &Container) -> Value {
 /// Verbose status of a sandbox.
 pub(crate) fn sandbox_info(sandbox: &Sandbox) -> Value {
     let infra = sandbox.infra().map(|infra| infra.record());
+    let record = sandbox.record();
     json!({
         "image": infra.as_ref().map_or("", |infra| infra.image_name.as_str()),
         "pid": pod_pid(sandbox),
         "runtimeSpec": infra.map_or(Value::Null, |infra| read_spec(&infra.bundle)),
+        "overhead": record.overhead,
+        "resources": record.resources,
     })
 }
 

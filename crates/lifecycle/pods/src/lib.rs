@@ -38,7 +38,7 @@ pub use config::{Config, ImageVolumes};
 pub use container::exec::ExecOutcome;
 pub use context::Engines;
 pub use error::{Failure, Outcome, PodError};
-pub use events::{ContainerEvent, EventStream, Watched};
+pub use events::{ContainerEvent, EventStream};
 pub use filter::{ContainerFilter, SandboxFilter};
 pub use info::Inspection;
 pub use pods::{HandlerInfo, Pods};

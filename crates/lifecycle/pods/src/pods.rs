@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crio_spec::HostFacts;
+use crio_stats::{MeasuredPod, MetricDescriptor, PodMetrics};
 use crio_types::{
     ContainerConfig, ContainerId, ContainerState, ContainerStats, ContainerStatus, Resources, SandboxConfig, SandboxId,
     SandboxStats, SandboxStatus, sandbox_name,
@@ -16,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::container::exec::{self, ExecOutcome};
-use crate::container::{create, remove, start, stop, update};
+use crate::container::{Container, create, remove, start, stop, update};
 use crate::context::{Context, Running};
 use crate::events::Events;
 use crate::index::Index;
 use crate::info::{self, Inspection};
 use crate::labels;
 use crate::sandbox::run::{self, RunRequest};
-use crate::sandbox::{remove as sandbox_remove, stop as sandbox_stop};
+use crate::sandbox::{Sandbox, remove as sandbox_remove, stop as sandbox_stop};
 use crate::{Config, ContainerFilter, Engines, EventStream, Outcome, PodError, SandboxFilter, recover};
 
 /// How long a stopping daemon waits for running operations.
@@ -55,7 +56,7 @@ impl Pods {
             engines,
             host,
             index: Index::default(),
-            events: Events::new(),
+            events: Arc::new(Events::new()),
             tasks,
             watchers: TaskTracker::new(),
             shutdown: CancellationToken::new(),
@@ -211,9 +212,28 @@ impl Pods {
     ///
     /// # Errors
     /// It has ended, a limit cannot be, or the runtime refused.
-    pub async fn update_container_resources(&self, id: &str, resources: &Resources) -> Outcome<()> {
+    pub async fn update_container_resources(&self, id: &str, resources: Resources) -> Outcome<()> {
         let container = self.0.index.container(id)?;
         update::update_resources(&self.0, &container, resources).await
+    }
+
+    /// Takes note of what a pod may use as a whole, which kubelet has written to the pod's cgroup itself. What is `None` stays
+    /// as it was.
+    ///
+    /// # Errors
+    /// There is none with this id, or it could not be written down.
+    pub fn update_pod_sandbox_resources(
+        &self,
+        id: &str,
+        overhead: Option<Resources>,
+        resources: Option<Resources>,
+    ) -> Outcome<()> {
+        let sandbox = self.0.index.sandbox(id)?;
+        sandbox.change(|record| {
+            record.overhead = overhead.or(record.overhead.take());
+            record.resources = resources.or(record.resources.take());
+        })?;
+        Ok(())
     }
 
     /// Opens a container's log anew.
@@ -258,10 +278,32 @@ impl Pods {
         self.0.engines.stats.sandboxes(&ids).await
     }
 
-    /// What happens from now on.
+    /// What metrics there can be.
     #[must_use]
-    pub fn subscribe(&self) -> EventStream {
-        self.0.events.subscribe()
+    pub fn metric_descriptors(&self) -> Vec<&'static MetricDescriptor> {
+        self.0.engines.stats.metric_descriptors()
+    }
+
+    /// The metrics of all pods, and of their containers that have not ended.
+    pub async fn pod_metrics(&self) -> Vec<PodMetrics> {
+        let live = |container: &Arc<Container>| {
+            Some(container.status()).filter(|status| status.state != ContainerState::Exited)
+        };
+        let measured = |sandbox: &Arc<Sandbox>| MeasuredPod {
+            sandbox: sandbox.status(),
+            containers: sandbox.containers().iter().filter_map(live).collect(),
+        };
+        let pods = self.0.index.sandboxes().iter().map(measured).collect();
+        self.0.engines.stats.metrics(pods).await
+    }
+
+    /// What happens from now on.
+    ///
+    /// # Errors
+    /// Too many watch already.
+    pub fn subscribe(&self) -> Outcome<EventStream> {
+        let context = Arc::clone(&self.0);
+        Ok(self.0.events.subscribe(Arc::new(move || context.look()))?)
     }
 
     /// The configured handlers, by name.

@@ -65,6 +65,12 @@ pub(crate) struct SandboxRecord {
     pub(crate) attachment: Option<Attachment>,
     /// The pause container, when the pod has one.
     pub(crate) infra: Option<ContainerId>,
+    /// What the runtime itself may cost the pod, as last told.
+    #[serde(default)]
+    pub(crate) overhead: Option<Resources>,
+    /// What the pod's containers may use together, as last told.
+    #[serde(default)]
+    pub(crate) resources: Option<Resources>,
 }
 
 impl SandboxRecord {

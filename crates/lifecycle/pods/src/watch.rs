@@ -73,6 +73,7 @@ async fn catch_up(context: &Context, sandbox: &Sandbox, monitor: &Monitor) {
 
 /// Records and tells an end.
 pub(crate) fn record_exit(context: &Context, container: &Container, exit: &Exit) {
+    context.engines.stats.container_ended(container.id());
     match container.ended(exit) {
         Ok(true) => context.container_event(container, EventKind::Stopped),
         Ok(false) => {}

@@ -27,4 +27,4 @@ pub use input::{
     CgroupDriver, CgroupVersion, ContainerFacts, Defaults, HostFacts, ImageFacts, MountKind, PodFiles, PodNamespaces,
     ResolvedMount, RuntimeFacts, SandboxFacts, Sharing, SpecInput,
 };
-pub use resources::limits;
+pub use resources::{limits, oom_score_adj};

@@ -41,7 +41,10 @@ pub fn limits(request: Option<&Resources>, pids_limit: i64, host: &HostFacts) ->
 
 /// The adjustment of the OOM killer's score, no lower than we may set it. A request without one gets zero: a
 /// container never inherits the daemon's protection.
-pub(crate) fn oom_score_adj(request: Option<&Resources>, host: &HostFacts) -> Result<i32, SpecError> {
+///
+/// # Errors
+/// The number is out of range.
+pub fn oom_score_adj(request: Option<&Resources>, host: &HostFacts) -> Result<i32, SpecError> {
     let wanted = request.map_or(0, |resources| resources.oom_score_adj);
     match i32::try_from(wanted) {
         Ok(wanted) if (-1000..=1000).contains(&wanted) => Ok(wanted.max(host.minimum_oom_score_adj)),

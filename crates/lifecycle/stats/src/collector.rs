@@ -6,17 +6,31 @@
 //! Disk use of writable layers comes from a cache. Asking for it marks a stale value, and [`Collector::run`] measures what is
 //! marked, one layer at a time; the answer meanwhile is the last known value, or nothing before the first.
 
+mod container;
+mod metrics;
+mod sandbox;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use crio_cgroups::{Cgroups, Counters};
-use crio_types::{ContainerId, ContainerStats, FilesystemUsage, SandboxId, SandboxStats, Timestamp};
+use crio_cgroups::Cgroups;
+use crio_types::{ContainerId, ContainerStats, SandboxId, SandboxStats};
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::Notify;
 
-use crate::group::{Group, add};
-use crate::{ContainerSubject, SandboxSubject, WritableLayer, layer};
+use crate::budget::Budget;
+use crate::group::Source;
+use crate::{ContainerSubject, MetricGroups, SandboxSubject};
+
+use container::Container;
+pub use metrics::MeasuredPod;
+use sandbox::Sandbox;
+
+/// The share of the process's open files that counters may take: one part in this many.
+const OPEN_FILES_PART: u64 = 2;
+/// The most files counters keep open when the process may open any number.
+const OPEN_FILES_MAX: u64 = 100_000;
 
 /// How fresh answers are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +41,10 @@ pub struct Config {
     pub layer_age_max: Duration,
     /// Longest walk over one writable layer; what it has counted by then is reported.
     pub layer_walk_max: Duration,
+    /// Answers may be this old (`collection_period`); zero reads anew for every one.
+    pub collection_period: Duration,
+    /// Which metrics there are (`included_pod_metrics`).
+    pub metric_groups: MetricGroups,
 }
 
 impl Default for Config {
@@ -35,6 +53,8 @@ impl Default for Config {
             rate_interval: Duration::from_secs(1),
             layer_age_max: Duration::from_secs(10),
             layer_walk_max: Duration::from_secs(10),
+            collection_period: Duration::ZERO,
+            metric_groups: MetricGroups::default(),
         }
     }
 }
@@ -47,7 +67,7 @@ pub struct Collector {
 
 #[derive(Debug)]
 struct Shared {
-    cgroups: Arc<Cgroups>,
+    source: Source,
     config: Config,
     table: Mutex<Table>,
     /// Containers whose layer should be measured.
@@ -63,34 +83,18 @@ struct Table {
     members: HashMap<SandboxId, BTreeMap<ContainerId, Arc<Container>>>,
 }
 
-#[derive(Debug)]
-struct Container {
-    subject: ContainerSubject,
-    group: Mutex<Group>,
-    layer: ArcSwapOption<Measured>,
-}
-
-#[derive(Debug)]
-struct Sandbox {
-    subject: SandboxSubject,
-    pod: Option<Mutex<Group>>,
-    own: Mutex<Group>,
-}
-
-/// A finished measurement of a writable layer; `usage` is `None` when it failed.
-#[derive(Debug)]
-struct Measured {
-    at: Instant,
-    usage: Option<FilesystemUsage>,
-}
-
 impl Collector {
     /// A collector that knows nothing yet.
     #[must_use]
     pub fn new(cgroups: Arc<Cgroups>, config: Config) -> Self {
         Self {
             shared: Arc::new(Shared {
-                cgroups,
+                source: Source {
+                    cgroups,
+                    budget: Budget::new(open_files_limit()),
+                    rate_interval: config.rate_interval,
+                    collection_period: config.collection_period,
+                },
                 config,
                 table: Mutex::default(),
                 stale: Mutex::default(),
@@ -103,15 +107,20 @@ impl Collector {
     pub fn add_container(&self, subject: ContainerSubject) {
         let id = subject.id.clone();
         let sandbox_id = subject.sandbox_id.clone();
-        let container = Arc::new(Container {
-            group: Mutex::new(Group::new(subject.cgroup.clone())),
-            layer: ArcSwapOption::empty(),
-            subject,
-        });
+        let container = Arc::new(Container::new(subject));
         self.shared.mark_stale(&container);
         let mut table = lock(&self.shared.table);
         table.members.entry(sandbox_id).or_default().insert(id.clone(), Arc::clone(&container));
         table.containers.insert(id, container);
+    }
+
+    /// Says that a container has ended. Its counters are closed, and its pod's statistics leave it out; whoever asks for it by
+    /// its id has them opened again.
+    pub fn container_ended(&self, id: &ContainerId) {
+        let container = lock(&self.shared.table).containers.get(id).cloned();
+        if let Some(container) = container {
+            container.end();
+        }
     }
 
     /// Forgets a container and closes its counters.
@@ -133,17 +142,24 @@ impl Collector {
     /// Makes a sandbox known. A sandbox of the same id is replaced.
     pub fn add_sandbox(&self, subject: SandboxSubject) {
         let id = subject.id.clone();
-        let sandbox = Arc::new(Sandbox {
-            pod: subject.pod_cgroup.clone().map(|path| Mutex::new(Group::new(path))),
-            own: Mutex::new(Group::new(subject.sandbox_cgroup.clone())),
-            subject,
-        });
-        lock(&self.shared.table).sandboxes.insert(id, sandbox);
+        lock(&self.shared.table).sandboxes.insert(id, Arc::new(Sandbox::new(subject)));
+    }
+
+    /// Gives back what keeps a sandbox's network namespace alive. To be called before the namespace is removed; afterwards its
+    /// network has no counters.
+    pub fn network_ends(&self, id: &SandboxId) {
+        let sandbox = lock(&self.shared.table).sandboxes.get(id).cloned();
+        if let Some(sandbox) = sandbox {
+            sandbox.close_network();
+        }
     }
 
     /// Forgets a sandbox and closes its counters. Its containers are forgotten one by one.
     pub fn remove_sandbox(&self, id: &SandboxId) {
-        lock(&self.shared.table).sandboxes.remove(id);
+        let sandbox = lock(&self.shared.table).sandboxes.remove(id);
+        if let Some(sandbox) = sandbox {
+            sandbox.close_network();
+        }
     }
 
     /// What one container uses; `None` when it is not known. A container whose group is gone has no processor or memory part.
@@ -219,94 +235,15 @@ impl Shared {
     }
 }
 
-impl Container {
-    /// The answer while the group exists.
-    fn read_live(&self, shared: &Shared) -> Option<ContainerStats> {
-        let counters = lock(&self.group).read(&shared.cgroups, shared.config.rate_interval)?;
-        Some(self.answer(counters, shared))
-    }
-
-    fn read(&self, shared: &Shared) -> ContainerStats {
-        let counters = lock(&self.group).read(&shared.cgroups, shared.config.rate_interval).unwrap_or_default();
-        self.answer(counters, shared)
-    }
-
-    fn answer(&self, counters: Counters, shared: &Shared) -> ContainerStats {
-        ContainerStats {
-            id: self.subject.id.clone(),
-            metadata: self.subject.metadata.clone(),
-            labels: self.subject.labels.clone(),
-            annotations: self.subject.annotations.clone(),
-            cpu: counters.cpu,
-            memory: counters.memory,
-            swap: counters.swap,
-            io: counters.io,
-            writable_layer: self.layer_usage(shared),
-        }
-    }
-
-    fn layer_usage(&self, shared: &Shared) -> Option<FilesystemUsage> {
-        let measured = self.layer.load();
-        let is_fresh = |measured: &Measured| measured.at.elapsed() < shared.config.layer_age_max;
-        if !measured.as_deref().is_some_and(is_fresh) {
-            shared.mark_stale(self);
-        }
-        measured.as_ref().and_then(|measured| measured.usage.clone())
-    }
-
-    fn measure_layer(&self, shared: &Shared) {
-        let Some(WritableLayer { directory, mountpoint }) = &self.subject.writable_layer else {
-            return;
-        };
-        let timestamp = Timestamp::now();
-        let usage = layer::measure(directory, Instant::now() + shared.config.layer_walk_max)
-            .inspect_err(|error| tracing::debug!(?directory, %error, "writable layer not measured"))
-            .ok();
-        let measured = Measured {
-            at: Instant::now(),
-            usage: usage.map(|usage| FilesystemUsage {
-                timestamp,
-                mountpoint: mountpoint.clone(),
-                used_bytes: usage.bytes,
-                inodes_used: usage.inodes,
-            }),
-        };
-        self.layer.store(Some(Arc::new(measured)));
-    }
-}
-
-impl Sandbox {
-    fn read(&self, members: &[Arc<Container>], shared: &Shared) -> SandboxStats {
-        let containers: Vec<(ContainerStats, Option<u64>)> = members
-            .iter()
-            .filter_map(|member| {
-                let counters = lock(&member.group).read(&shared.cgroups, shared.config.rate_interval)?;
-                Some((member.answer(counters, shared), counters.task_count))
-            })
-            .collect();
-        let pod = self.pod.as_ref().and_then(|pod| lock(pod).read(&shared.cgroups, shared.config.rate_interval));
-        let whole = pod.unwrap_or_else(|| {
-            let own = lock(&self.own).read(&shared.cgroups, shared.config.rate_interval).unwrap_or_default();
-            containers.iter().fold(own, |sum, (container, tasks)| add(sum, container, *tasks))
-        });
-        SandboxStats {
-            id: self.subject.id.clone(),
-            metadata: self.subject.metadata.clone(),
-            labels: self.subject.labels.clone(),
-            annotations: self.subject.annotations.clone(),
-            cpu: whole.cpu,
-            memory: whole.memory,
-            io: whole.io,
-            network: self.subject.network.as_ref().and_then(|read| read()),
-            process_count: whole.task_count,
-            containers: containers.into_iter().map(|(container, _)| container).collect(),
-        }
-    }
-}
-
 /// The tables hold plain values that are whole between any two statements, so a panic elsewhere spoils nothing.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A part of what this process may open, so that there is always room for what it is there for.
+fn open_files_limit() -> usize {
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(OPEN_FILES_MAX);
+    usize::try_from((allowed / OPEN_FILES_PART).min(OPEN_FILES_MAX)).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -1,52 +1,114 @@
 //! One control group as the collector sees it: counters that open themselves, and the sum of several.
 //!
 //! The reader is opened by the first reading and dropped when the kernel says that the group is gone, so a group that is made
-//! anew under the same name is found again.
+//! anew under the same name is found again. Within the collection period the last reading stands.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crio_cgroups::{CgroupPath, Cgroups, CounterReader, Counters};
+use crio_cgroups::{CgroupPath, Cgroups, CounterReader, Counters, Details};
 use crio_types::{ContainerStats, CpuStats, MemoryStats};
 
+use crate::budget::{Budget, Claim};
 use crate::rate::Rate;
+
+/// What readings need beside the group.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) cgroups: Arc<Cgroups>,
+    pub(crate) budget: Budget,
+    pub(crate) rate_interval: Duration,
+    pub(crate) collection_period: Duration,
+}
+
+impl Source {
+    /// Whether what was read at `at` still stands.
+    pub(crate) fn stands(&self, at: Instant) -> bool {
+        !self.collection_period.is_zero() && at.elapsed() < self.collection_period
+    }
+}
 
 /// A group whose counters are opened when they are first asked for, and again after the group was made anew.
 #[derive(Debug)]
 pub(crate) struct Group {
     path: CgroupPath,
-    reader: Option<CounterReader>,
+    open: Option<Open>,
     rate: Rate,
+    counters: Option<(Instant, Counters)>,
+    details: Option<(Instant, Details)>,
+}
+
+/// Counters that stay open.
+#[derive(Debug)]
+struct Open {
+    reader: CounterReader,
+    _claim: Claim,
 }
 
 impl Group {
     pub(crate) fn new(path: CgroupPath) -> Self {
-        Self { path, reader: None, rate: Rate::default() }
+        Self { path, open: None, rate: Rate::default(), counters: None, details: None }
+    }
+
+    /// Closes the files; a later reading opens them again.
+    pub(crate) fn close(&mut self) {
+        self.open = None;
     }
 
     /// A reading with its rate; `None` when the group does not exist or cannot be read.
-    pub(crate) fn read(&mut self, cgroups: &Cgroups, rate_interval: Duration) -> Option<Counters> {
-        if self.reader.is_none() {
-            self.reader = self.known(CounterReader::open(cgroups, &self.path))?;
+    pub(crate) fn read(&mut self, source: &Source) -> Option<Counters> {
+        if let Some((_, counters)) = self.counters.filter(|(at, _)| source.stands(*at)) {
+            return Some(counters);
         }
-        let reading = self.reader.as_ref()?.read();
-        let Some(mut counters) = self.known(reading)? else {
-            self.reader = None;
+        self.counters = None;
+        let now = Instant::now();
+        let Some(mut counters) = self.with_reader(source, |reader, _| reader.read()) else {
             self.rate = Rate::default();
             return None;
         };
         if let Some(cpu) = &mut counters.cpu {
-            cpu.usage_nano_cores = self.rate.update(Instant::now(), cpu.usage_core_ns, rate_interval);
+            cpu.usage_nano_cores = self.rate.update(now, cpu.usage_core_ns, source.rate_interval);
         }
+        self.counters = Some((now, counters));
         Some(counters)
     }
 
+    /// What only metrics tell; `None` as for [`Group::read`].
+    pub(crate) fn read_details(&mut self, source: &Source) -> Option<Details> {
+        if let Some((at, details)) = &self.details
+            && source.stands(*at)
+        {
+            return Some(details.clone());
+        }
+        self.details = None;
+        let now = Instant::now();
+        let details = self.with_reader(source, |reader, path| reader.read_details(&source.cgroups, path))?;
+        self.details = (!source.collection_period.is_zero()).then(|| (now, details.clone()));
+        Some(details)
+    }
+
+    /// Reads with the open files, or opens them for it. They stay open as long as the group is there and the budget allows.
+    fn with_reader<T, E: std::error::Error + 'static>(
+        &mut self,
+        source: &Source,
+        read: impl FnOnce(&mut CounterReader, &CgroupPath) -> Result<Option<T>, E>,
+    ) -> Option<T> {
+        let mut reader = match self.open.take() {
+            Some(open) => open.reader,
+            None => self.known(CounterReader::open(&source.cgroups, &self.path))?,
+        };
+        let reading = self.known(read(&mut reader, &self.path))?;
+        let claim = source.budget.claim(reader.open_files());
+        self.open = claim.map(|claim| Open { reader, _claim: claim });
+        Some(reading)
+    }
+
     /// One group that cannot be read must not spoil a list, so the reason goes to the log and the group counts as absent.
-    fn known<T, E: std::error::Error + 'static>(&self, result: Result<T, E>) -> Option<T> {
-        result
-            .inspect_err(
-                |error| tracing::debug!(cgroup = %self.path, error = crio_types::chain(error), "counters not read"),
-            )
-            .ok()
+    fn known<T, E: std::error::Error + 'static>(&self, result: Result<Option<T>, E>) -> Option<T> {
+        let failed = |error: &E| {
+            tracing::debug!(cgroup = %self.path, error = crio_types::chain(error), "counters not read");
+        };
+        result.inspect_err(failed).ok().flatten()
     }
 }
 

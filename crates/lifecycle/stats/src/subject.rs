@@ -7,9 +7,14 @@ use std::sync::Arc;
 use crio_cgroups::CgroupPath;
 use crio_types::{ContainerId, ContainerMetadata, Labels, NetworkStats, SandboxId, SandboxMetadata};
 
-/// Reads the counters of a pod's interfaces; `None` when the namespace is gone. Called on the blocking pool, and should take well
-/// under a millisecond.
-pub type ReadNetwork = Arc<dyn Fn() -> Option<NetworkStats> + Send + Sync>;
+/// The counters of a pod's interfaces.
+pub trait NetworkCounters: fmt::Debug + Send + Sync {
+    /// Reads them; `None` when the namespace is gone. Called on the blocking pool, and should take well under a millisecond.
+    fn read(&self) -> Option<NetworkStats>;
+
+    /// Gives back what keeps the namespace alive, for good: later readings answer nothing.
+    fn close(&self);
+}
 
 /// A container.
 #[derive(Debug, Clone)]
@@ -40,7 +45,7 @@ pub struct WritableLayer {
 }
 
 /// A pod sandbox.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct SandboxSubject {
     /// Which.
     pub id: SandboxId,
@@ -54,18 +59,6 @@ pub struct SandboxSubject {
     pub pod_cgroup: Option<CgroupPath>,
     /// The sandbox's own group.
     pub sandbox_cgroup: CgroupPath,
-    /// Reads its interfaces; `None` for host-network pods.
-    pub network: Option<ReadNetwork>,
-}
-
-impl fmt::Debug for SandboxSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SandboxSubject")
-            .field("id", &self.id)
-            .field("metadata", &self.metadata)
-            .field("pod_cgroup", &self.pod_cgroup)
-            .field("sandbox_cgroup", &self.sandbox_cgroup)
-            .field("has_network", &self.network.is_some())
-            .finish_non_exhaustive()
-    }
+    /// Its interfaces; `None` for host-network pods.
+    pub network: Option<Arc<dyn NetworkCounters>>,
 }

@@ -68,12 +68,12 @@ section! {
         /// Seconds between collections of statistics; 0 collects when asked.
         stats_collection_period: Duration as Seconds = Duration::ZERO
             => option().flag("stats-collection-period").env(&["CONTAINER_STATS_COLLECTION_PERIOD"]).deprecated("use collection_period");
-        /// Seconds between collections of statistics and pod metrics; 0 collects when asked.
+        /// How many seconds old an answer with statistics or pod metrics may be; 0 reads anew for every one.
         collection_period: Duration as Seconds = Duration::ZERO
-            => option().flag("collection-period").env(&["COLLECTION_PERIOD"]).accepted();
+            => option().flag("collection-period").env(&["COLLECTION_PERIOD"]);
         /// Pod metrics: cpu, disk, diskIO, hugetlb, memory, network, oom, process, spec, pressure, or all.
         included_pod_metrics: Vec<String> as List<PodMetrics> = Vec::new()
-            => option().flag("included-pod-metrics").env(&["CONTAINER_INCLUDED_POD_METRCIS", "CONTAINER_INCLUDED_POD_METRICS"]).accepted();
+            => option().flag("included-pod-metrics").env(&["CONTAINER_INCLUDED_POD_METRCIS", "CONTAINER_INCLUDED_POD_METRICS"]);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `memory.stat` carries most answers; its `total_` lines include the groups inside. Pressure does not exist on v1.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,6 +37,17 @@ impl Files {
         };
         let exists = files.cpu_usage.is_open() || files.memory_usage.is_open() || files.pids.is_open();
         Ok(exists.then_some(files))
+    }
+
+    pub(super) fn all(&self) -> [&Counter; 6] {
+        [
+            &self.cpu_usage,
+            &self.memory_usage,
+            &self.memory_limit,
+            &self.memory_stat,
+            &self.memory_swap_limit,
+            &self.pids,
+        ]
     }
 
     pub(super) fn read(&self, timestamp: Timestamp, buffer: &mut Buffer) -> Result<Counters, CounterError> {
@@ -85,15 +97,18 @@ impl Files {
 }
 
 /// The group's directory in one hierarchy, if the host has that.
-struct Directory(Option<Arc<Path>>);
+pub(super) struct Directory(Option<Arc<Path>>);
 
 impl Directory {
-    fn of(hierarchies: &Hierarchies, controller: Controller, path: &CgroupPath) -> Self {
+    pub(super) fn of(hierarchies: &Hierarchies, controller: Controller, path: &CgroupPath) -> Self {
         Self(hierarchies.directory(controller, path).map(Arc::from))
     }
 
-    fn open(&self, name: &'static str) -> Result<Counter, CounterError> {
-        self.0.as_ref().map_or_else(|| Ok(Counter::absent(name)), |directory| Counter::open(directory, name))
+    pub(super) fn open(&self, name: impl Into<Cow<'static, str>>) -> Result<Counter, CounterError> {
+        match &self.0 {
+            Some(directory) => Counter::open(directory, name),
+            None => Ok(Counter::absent(name)),
+        }
     }
 }
 

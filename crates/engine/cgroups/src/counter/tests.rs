@@ -42,6 +42,19 @@ fn pressure_has_two_lines_and_old_kernels_one() {
     }
 }
 
+/// The kernel adds up `memory.stat` every two seconds, unless much has changed.
+#[expect(clippy::disallowed_methods, reason = "the kernel tells nobody when it has added up")]
+fn settled<T>(mut read: impl FnMut() -> Option<T>) -> T {
+    let deadline = std::time::Instant::now() + crate::testing::PATIENCE;
+    loop {
+        if let Some(settled) = read() {
+            return settled;
+        }
+        assert!(std::time::Instant::now() < deadline, "the kernel did not add up");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn a_legacy_group_is_read_until_it_is_gone() {
     let cgroups = legacy();
@@ -54,7 +67,7 @@ fn a_legacy_group_is_read_until_it_is_gone() {
 
     let mut busy = group.run(&cgroups, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo; read x");
     busy.wait_for_line();
-    let used = reader.read().unwrap().expect("it exists");
+    let used = settled(|| reader.read().unwrap().filter(|used| used.memory.is_some_and(|memory| memory.rss_bytes > 0)));
     assert!(used.cpu.unwrap().usage_core_ns > 100_000, "{used:?}");
     let memory = used.memory.unwrap();
     assert!(memory.rss_bytes > 0 && memory.usage_bytes >= memory.working_set_bytes, "{memory:?}");
@@ -107,4 +120,55 @@ fn unified_memory_files_become_figures() {
     assert_eq!(counters.task_count, Some(3));
     assert_eq!(counters.cpu.map(|cpu| (cpu.usage_core_ns, cpu.pressure)), Some((5000, None)));
     assert_eq!(counters.io, None);
+}
+
+#[test]
+fn unified_details_become_figures() {
+    let directory = tempfile::tempdir().unwrap();
+    for (file, text) in [
+        ("cpu.stat", "usage_usec 9\nuser_usec 6\nsystem_usec 3\nnr_periods 4\nnr_throttled 2\nthrottled_usec 70\n"),
+        ("memory.stat", "anon 600\nfile 400\nkernel 50\nfile_mapped 30\n"),
+        ("memory.peak", "2000\n"),
+        ("memory.events", "low 0\nhigh 0\nmax 5\noom 2\noom_kill 1\noom_group_kill 0\n"),
+        ("io.stat", "8:16 \n8:0 rbytes=1024 wbytes=2048 rios=3 wios=4 dbytes=0 dios=0\nx:y rbytes=1\n"),
+        ("pids.max", "max\n"),
+        ("hugetlb.2MB.current", "4194304\n"),
+    ] {
+        std::fs::write(directory.path().join(file), text).unwrap();
+    }
+    let files = details::unified_files(&Arc::from(directory.path()), vec!["2MB".to_owned(), "1GB".to_owned()]).unwrap();
+    assert_eq!(files.open_files(), 7);
+    let details = files.read(&mut Buffer([0; BUFFER_LENGTH])).unwrap();
+    let expected =
+        CpuDetails { user_ns: 6000, system_ns: 3000, periods: 4, throttled_periods: 2, throttled_ns: 70_000 };
+    assert_eq!(details.cpu, Some(expected));
+    let memory = details.memory.unwrap();
+    assert_eq!((memory.cache_bytes, memory.kernel_bytes, memory.mapped_file_bytes), (400, Some(50), 30));
+    assert_eq!((memory.peak_bytes, memory.limit_hits, memory.own_page_faults), (Some(2000), Some(5), None));
+    assert_eq!((details.oom_kills, details.task_limit), (Some(1), None));
+    let io = DeviceIo { device: (8, 0), read_bytes: 1024, write_bytes: 2048, reads: 3, writes: 4 };
+    assert_eq!(details.io, [io]);
+    let huge = HugepageUse { page_size: "2MB".to_owned(), usage_bytes: 4_194_304, peak_bytes: None };
+    assert_eq!(details.hugepages, [huge]);
+}
+
+#[test]
+fn legacy_details_of_a_real_group() {
+    let cgroups = legacy();
+    let group = Group::create(&cgroups, "detailed");
+    let mut busy = group.run(&cgroups, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo; read x");
+    busy.wait_for_line();
+    let mut reader = CounterReader::open(&cgroups, &group.path).unwrap().expect("it exists");
+    let before = reader.open_files();
+    let faulted = |details: &Details| details.memory.is_some_and(|memory| memory.own_page_faults > Some(0));
+    let details = settled(|| reader.read_details(&cgroups, &group.path).unwrap().filter(faulted));
+    assert!(reader.open_files() > before);
+    let cpu = details.cpu.expect("accounted");
+    assert!(cpu.user_ns + cpu.system_ns > 100_000, "{cpu:?}");
+    let memory = details.memory.expect("accounted");
+    assert!(memory.peak_bytes.is_some_and(|peak| peak > 0), "{memory:?}");
+    assert_eq!((details.oom_kills, details.task_limit), (Some(0), None));
+    drop(busy);
+    cgroups.remove(&group.path, crate::testing::PATIENCE).unwrap();
+    assert_eq!(reader.read_details(&cgroups, &group.path).unwrap(), None);
 }

@@ -42,6 +42,21 @@ impl Files {
         Ok(files.cpu_stat.is_open().then_some(files))
     }
 
+    pub(super) fn all(&self) -> [&Counter; 10] {
+        [
+            &self.cpu_stat,
+            &self.cpu_pressure,
+            &self.memory_usage,
+            &self.memory_limit,
+            &self.memory_stat,
+            &self.memory_pressure,
+            &self.swap_usage,
+            &self.swap_limit,
+            &self.io_pressure,
+            &self.pids,
+        ]
+    }
+
     pub(super) fn read(&self, timestamp: Timestamp, buffer: &mut Buffer) -> Result<Counters, CounterError> {
         let usage_us = self.cpu_stat.read(buffer)?.and_then(|text| parse::field(text, b"usage_usec"));
         let cpu_pressure = pressure(&self.cpu_pressure, buffer)?;

@@ -52,7 +52,7 @@ impl Store {
     }
 
     /// What all images take: recorded sizes of their layers, each counted once, and their data items. Inodes are not
-    /// counted.
+    /// counted: see [`Store::layer_inodes`].
     ///
     /// # Errors
     /// A table changed and cannot be read.
@@ -60,6 +60,26 @@ impl Store {
         let layers: u64 = self.shared.layers.read()?.rows.iter().filter_map(|layer| layer.diff_size_bytes).sum();
         let items: u64 = self.images()?.iter().flat_map(|image| image.big_data.values()).sum();
         Ok(Usage { bytes: layers + items, inodes: 0 })
+    }
+
+    /// The layers of images. They never change once they are listed.
+    ///
+    /// # Errors
+    /// The table changed and cannot be read.
+    pub fn image_layers(&self) -> Result<Vec<LayerId>, StoreError> {
+        let layers = self.shared.layers.read()?;
+        let of_image = layers.rows.iter().filter(|layer| layer.diff_digest.is_some());
+        Ok(of_image.map(|layer| layer.id.clone()).collect())
+    }
+
+    /// How many inodes a layer takes: a walk that visits at most [`Store::USAGE_INODES`].
+    ///
+    /// # Errors
+    /// The layer is gone, or cannot be read.
+    pub fn layer_inodes(&self, id: &LayerId) -> Result<u64, StoreError> {
+        let diff = self.shared.overlay.diff(id);
+        let usage = walk(&diff, Self::USAGE_INODES).map_err(|source| StoreError::file("measuring", diff, source))?;
+        Ok(usage.inodes)
     }
 
     /// What a container wrote: a walk over its read-write layer that visits at most [`Store::USAGE_INODES`] inodes.

@@ -1,15 +1,15 @@
 //! The event stream.
 //!
-//! Whoever publishes never waits for us: a subscription is a bounded queue, and a client that falls behind misses
-//! events, of which we log the number. It lists again in its own time, as kubelet does every five minutes.
+//! Whoever publishes never waits for us: a client that falls behind is told the state of everything instead of what it missed.
 
 use crio_cri_api::v1;
-use crio_pods::{EventStream, Watched};
+use crio_pods::EventStream;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tonic::Request;
 
 use super::chunks::Stream;
+use super::pods;
 use crate::call::Answer;
 use crate::convert::event;
 use crate::{PodEvents, Services, status};
@@ -21,15 +21,11 @@ pub(crate) fn watch(
     if services.settings().pod_events == PodEvents::Disabled {
         return Err(status::unimplemented("events are disabled: enable_pod_events is false"));
     }
-    Ok(stream::unfold(services.pods.subscribe(), next).boxed())
+    let events = services.pods.subscribe().map_err(pods)?;
+    Ok(stream::unfold(events, next).boxed())
 }
 
 async fn next(mut events: EventStream) -> Option<(Result<v1::ContainerEventResponse, tonic::Status>, EventStream)> {
-    loop {
-        match events.next().await {
-            Watched::Event(watched) => return Some((Ok(event::encode(&watched)), events)),
-            Watched::Missed(count) => tracing::warn!(count, "a client reads events too slowly and missed some"),
-            Watched::Closed => return None,
-        }
-    }
+    let watched = events.next().await?;
+    Some((Ok(event::encode(&watched)), events))
 }

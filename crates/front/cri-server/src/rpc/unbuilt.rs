@@ -13,8 +13,3 @@ pub(crate) fn streaming() -> Status {
 pub(crate) fn checkpoint() -> Status {
     unimplemented("this daemon neither writes nor restores checkpoints")
 }
-
-/// ListMetricDescriptors, ListPodSandboxMetrics and StreamPodSandboxMetrics.
-pub(crate) fn metrics() -> Status {
-    unimplemented("this daemon does not serve metrics of pods through CRI")
-}

@@ -17,23 +17,23 @@ pub(crate) async fn container_resources(
     about(&request.container_id);
     let limits = field::required("linux", request.linux).map_err(refused)?;
     let limits = resources::decode("linux", limits).map_err(refused)?;
-    services.pods.update_container_resources(&request.container_id, &limits).await.map_err(pods)?;
+    services.pods.update_container_resources(&request.container_id, limits).await.map_err(pods)?;
     Ok(v1::UpdateContainerResourcesResponse {})
 }
 
-/// kubelet has changed the pod's cgroup itself and tells about it; there is nothing left to do but to know the pod.
+/// kubelet has changed the pod's cgroup itself and tells about it.
 pub(crate) fn sandbox_resources(
     services: &Services,
     request: Request<v1::UpdatePodSandboxResourcesRequest>,
 ) -> Answer<v1::UpdatePodSandboxResourcesResponse> {
     let request = request.into_inner();
-    about(&request.pod_sandbox_id);
-    for (name, limits) in [("overhead", request.overhead), ("resources", request.resources)] {
-        if let Some(limits) = limits {
-            resources::decode(name, limits).map_err(refused)?;
-        }
-    }
-    services.pods.pod_sandbox_status(&request.pod_sandbox_id).map_err(pods)?;
+    let id = &request.pod_sandbox_id;
+    about(id);
+    let decode = |field: &str, limits: Option<v1::LinuxContainerResources>| {
+        limits.map(|limits| resources::decode(field, limits)).transpose().map_err(refused)
+    };
+    let (overhead, limits) = (decode("overhead", request.overhead)?, decode("resources", request.resources)?);
+    services.pods.update_pod_sandbox_resources(id, overhead, limits).map_err(pods)?;
     Ok(v1::UpdatePodSandboxResourcesResponse {})
 }
 

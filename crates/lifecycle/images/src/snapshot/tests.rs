@@ -44,7 +44,7 @@ fn snapshot() -> Snapshot {
             Entry { record: Arc::clone(record), image: Arc::new(Image::new(record, &details, &pinned)), details }
         })
         .collect();
-    Snapshot::index(records, pinned, entries, Usage::default())
+    Snapshot::index(records, pinned, entries)
 }
 
 #[test]

@@ -41,6 +41,15 @@ async fn an_image_is_the_same_by_every_name() -> Result<()> {
         Some(built.blobs.last().context("config")?.bytes.as_slice())
     );
     assert!(world.images.filesystem_usage().await.unwrap().images.used_bytes > 8000);
+    let counted = async || {
+        while world.images.filesystem_usage().await.unwrap().images.inodes_used == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        () = world.images.count_inodes() => unreachable!("it never ends"),
+        waited = tokio::time::timeout(std::time::Duration::from_secs(20), counted()) => waited?,
+    }
     world.images.remove(id.as_str()).await?;
     assert_eq!(world.images.status(&name).await?, None);
     world.images.remove(id.as_str()).await?;

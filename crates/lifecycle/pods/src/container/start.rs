@@ -50,6 +50,7 @@ async fn failed(context: &Context, container: &Container, error: PodError) -> Po
     let message = crio_types::chain(&error);
     let exit = Exit { code: CANNOT_RUN, finished_at: Timestamp::now(), oom_killed: false, message };
     let recorded = container.start_failed(&exit);
+    context.engines.stats.container_ended(container.id());
     if !matches!(recorded, Ok(false)) {
         context.container_event(container, EventKind::Stopped);
     }

@@ -88,6 +88,8 @@ async fn release_containers(
 /// Leaves the network and unpins the namespaces, in this order: plugins need the namespace to undo their work in it.
 async fn release_network(context: &Context, record: &SandboxRecord) -> Vec<PodError> {
     let mut failures = Vec::new();
+    // What reads the pod's interfaces would keep its namespace alive.
+    context.engines.stats.network_ends(&record.id);
     if let Some(network) = &record.network {
         let detached = context.engines.networks.detach(network).await;
         failures.extend(detached.map_err(PodError::step("leaving the network", &record.id)).err());

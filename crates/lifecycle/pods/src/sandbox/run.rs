@@ -118,6 +118,8 @@ fn plan(context: &Context, request: RunRequest) -> Result<Plan, PodError> {
         network,
         attachment: None,
         infra,
+        overhead: config.overhead.clone(),
+        resources: config.resources.clone(),
         config,
         id,
     };

@@ -1,8 +1,15 @@
 //! Answers about real groups of this machine.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
 use crio_cgroups::{CgroupPath, Driver};
+use crio_types::{InterfaceStats, NetworkStats};
 
 use super::*;
+use crate::WritableLayer;
+
+mod metrics;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -60,6 +67,24 @@ impl Drop for Pod {
     }
 }
 
+/// A network of one interface.
+#[derive(Debug, Default)]
+struct FakeNetwork {
+    closed: AtomicBool,
+}
+
+impl crate::NetworkCounters for FakeNetwork {
+    fn read(&self) -> Option<NetworkStats> {
+        let interface = InterfaceStats { name: "eth0".to_owned(), rx_packets: 7, ..InterfaceStats::default() };
+        let stats = NetworkStats { default_interface: Some(interface), ..NetworkStats::default() };
+        (!self.closed.load(Ordering::SeqCst)).then_some(stats)
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+}
+
 #[tokio::test]
 async fn a_container_is_answered_until_it_is_forgotten() {
     let pod = Pod::create(1);
@@ -92,11 +117,19 @@ async fn a_pod_is_its_group_or_the_sum_of_its_parts() {
     assert!(stats.cpu.is_some() && stats.memory.is_some() && stats.network.is_none());
 
     pod.sandbox.pod_cgroup = None;
-    pod.sandbox.network = Some(Arc::new(|| Some(Default::default())));
+    let network = Arc::new(FakeNetwork::default());
+    pod.sandbox.network = Some(Arc::clone(&network) as Arc<dyn crate::NetworkCounters>);
     collector.add_sandbox(pod.sandbox.clone());
     let summed = collector.sandbox(&pod.sandbox.id).await.expect("it is known");
     assert_eq!(summed.process_count, Some(0));
     assert!(summed.cpu.is_some() && summed.memory.is_some() && summed.network.is_some());
+
+    collector.network_ends(&pod.sandbox.id);
+    assert!(network.closed.load(Ordering::SeqCst));
+    collector.container_ended(&pod.container.id);
+    let late = collector.sandbox(&pod.sandbox.id).await.expect("it is known");
+    assert!(late.network.is_none() && late.containers.is_empty());
+    assert!(collector.container(&pod.container.id).await.is_some_and(|stats| stats.cpu.is_some()));
 
     collector.remove_sandbox(&pod.sandbox.id);
     assert!(collector.sandbox(&pod.sandbox.id).await.is_none());
@@ -111,6 +144,37 @@ async fn the_rate_appears_with_the_second_reading() {
     assert_eq!(rate().await, None);
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(rate().await, Some(0));
+}
+
+#[tokio::test]
+async fn within_the_collection_period_the_last_reading_stands() {
+    let pod = Pod::create(5);
+    for (period, expected) in [(Duration::from_secs(600), true), (Duration::ZERO, false)] {
+        let collector = pod.collector(Config { collection_period: period, ..Config::default() });
+        let read =
+            async || collector.container(&pod.container.id).await.and_then(|stats| stats.cpu).expect("accounted");
+        let first = read().await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert_eq!(read().await.timestamp == first.timestamp, expected, "{period:?}");
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_budget_files_are_opened_for_each_reading() {
+    let pod = Pod::create(6);
+    let mut group = crate::group::Group::new(pod.container.cgroup.clone());
+    for limit in [0, 100] {
+        let source = Source {
+            cgroups: Arc::clone(&pod.cgroups),
+            budget: Budget::new(limit),
+            rate_interval: Duration::ZERO,
+            collection_period: Duration::ZERO,
+        };
+        assert!(group.read(&source).is_some() && group.read(&source).is_some());
+        assert_eq!(source.budget.open() > 0, limit > 0);
+        group.close();
+        assert_eq!(source.budget.open(), 0, "closed files are given back");
+    }
 }
 
 #[tokio::test]

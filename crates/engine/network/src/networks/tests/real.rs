@@ -7,7 +7,7 @@ use std::process::Command;
 use crio_types::{PortMapping, Protocol};
 
 use super::*;
-use crate::interface_stats;
+use crate::InterfaceReader;
 
 const PLUGINS: &str = "/usr/lib/cni";
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
@@ -111,7 +111,10 @@ fn a_pod_comes_and_goes_without_a_trace() {
 
         let server = serve(&pod, 80);
         assert_eq!(ask(&format!("{}:80", attachment.ips[0])).as_deref(), Some("10.85.0.1"));
-        let stats = interface_stats(&pod.netns).expect("stats");
+        let mut reader = InterfaceReader::open(&pod.netns).expect("entered");
+        assert_eq!(reader.default_route(), Some("eth0"));
+        let stats = reader.read().expect("stats");
+        drop(reader);
         let eth0 = stats.iter().find(|stats| stats.name == "eth0").expect("eth0");
         assert!(eth0.rx_bytes > 0 && eth0.tx_bytes > 0, "{eth0:?}");
         assert!(stats.iter().all(|stats| stats.name != "lo"));
