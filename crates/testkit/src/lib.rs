@@ -6,6 +6,7 @@
 //! * [`cri`]: a client of its socket
 //! * [`request`]: requests as kubelet makes them
 //! * [`conformance`]: critest, its images, and what it says
+//! * [`spdy`]: a client of the streaming protocol, as right or as wrong as a test wants it
 //! * [`leak`]: what exists on the host before and after, and the difference in words
 //!
 //! Tests run as root. What they make lies in a temporary directory, below one control group and on one bridge of their own, and is
@@ -20,6 +21,7 @@ pub mod node;
 pub mod registry;
 pub mod request;
 mod run;
+pub mod spdy;
 
 pub use cri::Cri;
 pub use image::Image;
