@@ -1,16 +1,17 @@
 //! `crio-critest [OPTION…]`: runs critest, or a part of it, against a private daemon. `cargo xtask critest` builds and starts it.
 //!
 //! Says what failed and why, and in which files critest and the daemon say more. Ends with a status other than zero when a spec
-//! failed or anything was left on the host.
+//! failed or anything was left on the host. A signal ends it early, critest and daemon and pods with it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use crio_testkit::Runtime;
 use crio_testkit::conformance::{Report, Rig, Selection};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Where files about runs are kept, below the workspace.
 const RESULTS: &str = "target/critest";
@@ -60,12 +61,28 @@ impl RuntimeName {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Box::pin(run(&Arguments::parse())).await {
+    let arguments = Arguments::parse();
+    let outcome = tokio::select! {
+        outcome = Box::pin(run(&arguments)) => outcome,
+        // What the run holds clears up after itself when it is dropped.
+        signal = told_to_end() => signal,
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("crio-critest: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Waits for a signal that asks for the end.
+async fn told_to_end() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("told to end"),
     }
 }
 

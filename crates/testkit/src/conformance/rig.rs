@@ -39,12 +39,12 @@ pub struct Selection {
 /// What critest needs.
 #[derive(Debug)]
 pub struct Rig {
-    // Dropped first.
+    // Dropped in this order: the node first, and critest with it.
     node: Node,
+    _segments: SharedMemory,
     _registry: Registry,
     tools: PathBuf,
     image_digest: String,
-    segments: BTreeSet<String>,
 }
 
 impl Rig {
@@ -68,10 +68,10 @@ impl Rig {
             cgroup_parent: Some(CGROUP_PARENT.to_owned()),
             ..Options::default()
         };
-        let segments = segments()?;
+        let segments = SharedMemory { before: segments()? };
         let node = Node::start(options).await?;
         fs::create_dir(node.path("tmp"))?;
-        Ok(Self { node, _registry: registry, tools: tools.to_owned(), image_digest: by_digest, segments })
+        Ok(Self { node, _segments: segments, _registry: registry, tools: tools.to_owned(), image_digest: by_digest })
     }
 
     /// Runs specs; what critest prints goes to the file `log`.
@@ -133,16 +133,23 @@ impl Rig {
     /// # Errors
     /// Something is left, or the daemon does not end.
     pub async fn close(self) -> Result<()> {
-        self.remove_segments()?;
         self.node.close().await
     }
+}
 
-    /// Two specs make a segment of shared memory and leave it.
-    fn remove_segments(&self) -> Result<()> {
-        for id in segments()?.difference(&self.segments) {
-            run::output("ipcrm", &["--shmem-id", id])?;
+/// Two specs make a segment of shared memory each and leave it; this removes what was not there before.
+#[derive(Debug)]
+struct SharedMemory {
+    before: BTreeSet<String>,
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        for id in segments().unwrap_or_default().difference(&self.before) {
+            if let Err(error) = run::output("ipcrm", &["--shmem-id", id]) {
+                eprintln!("{error:#}");
+            }
         }
-        Ok(())
     }
 }
 
