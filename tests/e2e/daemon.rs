@@ -5,8 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Context as _, Result, ensure};
-use crio_cri_api::v1::{CgroupDriver, RuntimeConfigRequest, StatusRequest, UpdateRuntimeConfigRequest};
-use crio_testkit::Runtime;
+use crio_cri_api::v1::{
+    CgroupDriver, ListPodSandboxMetricsRequest, ListPodSandboxStatsRequest, RuntimeConfigRequest, StatusRequest,
+    UpdateRuntimeConfigRequest,
+};
+use crio_testkit::{Options, Runtime};
 use crio_tests::{Stage, until};
 use serde_json::Value;
 
@@ -113,11 +116,16 @@ async fn its_command_line_answers() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_holds_nothing_of_pods_that_are_gone() -> Result<()> {
-    let stage = Stage::set().await?;
+    let crio_conf = "[crio.stats]\nincluded_pod_metrics = [\"all\"]\n".to_owned();
+    let stage = Stage::set_with(Options { crio_conf, ..Options::default() }).await?;
     let round = async |name: &str| -> Result<()> {
         let pod = stage.pod(name).await?;
         let id = stage.start(&pod, &stage.shell("main", "sleep 1000")).await?;
         stage.exec(&id, "true").await?;
+        let mut runtime = stage.cri.runtime();
+        let pods = runtime.list_pod_sandbox_stats(ListPodSandboxStatsRequest::default()).await?.into_inner().stats;
+        ensure!(pods.iter().any(|pod| pod.linux.as_ref().is_some_and(|linux| linux.network.is_some())), "{pods:?}");
+        runtime.list_pod_sandbox_metrics(ListPodSandboxMetricsRequest {}).await?;
         stage.cri.stop(&id, std::time::Duration::ZERO).await?;
         stage.cri.stop_pod(&pod.id).await?;
         stage.cri.remove_pod(&pod.id).await?;

@@ -19,5 +19,6 @@ mod pulls;
 mod resources;
 mod security;
 mod stats;
+mod status;
 mod stop;
 mod users;
