@@ -45,11 +45,9 @@ fn handler(config: &Config, configured: &RuntimeHandler) -> HandlerConfig {
     }
 }
 
-/// The handler's own, else the deprecated `conmon_cgroup`. A slice means something only to systemd.
+/// The handler's own, else what is usual under the cgroup manager.
 fn monitor_cgroup(config: &Config, configured: &RuntimeHandler) -> String {
-    let chosen = configured.monitor_cgroup.clone().or_else(|| config.runtime.conmon_cgroup.clone()).unwrap_or_default();
-    let is_slice = chosen.ends_with(".slice");
-    if is_slice && config.runtime.cgroup_manager == CgroupManager::Cgroupfs { String::new() } else { chosen }
+    configured.effective_monitor_cgroup(config.runtime.cgroup_manager).unwrap_or_default().to_owned()
 }
 
 fn monitor_binary() -> Result<PathBuf> {
@@ -60,4 +58,27 @@ fn monitor_binary() -> Result<PathBuf> {
     places.find(|path| path.is_file()).with_context(|| {
         format!("{MONITOR} is neither beside {} nor in {}", own.display(), MONITOR_DIRECTORIES.join(", "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monitors_leave_the_daemons_unit_under_systemd() {
+        let cases = [
+            (CgroupManager::Systemd, None, "system.slice"),
+            (CgroupManager::Systemd, Some("pod"), "pod"),
+            (CgroupManager::Systemd, Some("monitors.slice"), "monitors.slice"),
+            (CgroupManager::Cgroupfs, None, ""),
+            (CgroupManager::Cgroupfs, Some("pod"), "pod"),
+        ];
+        for (manager, configured, expected) in cases {
+            let mut config = Config::default();
+            config.runtime.cgroup_manager = manager;
+            let handler =
+                RuntimeHandler { monitor_cgroup: configured.map(str::to_owned), ..RuntimeHandler::builtin_crun() };
+            assert_eq!(monitor_cgroup(&config, &handler), expected, "{manager:?} {configured:?}");
+        }
+    }
 }

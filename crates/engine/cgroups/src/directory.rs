@@ -79,9 +79,22 @@ impl Cgroups {
     /// # Errors
     /// A directory cannot be made; those made by this call are gone again.
     pub fn create(&self, path: &CgroupPath) -> Result<(), CreateError> {
+        self.create_all(path, true)
+    }
+
+    /// The same without switching on a controller for it: for processes that are to be found apart from others and need no
+    /// limits, in the slice of somebody else.
+    ///
+    /// # Errors
+    /// As [`Cgroups::create`].
+    pub fn create_undelegated(&self, path: &CgroupPath) -> Result<(), CreateError> {
+        self.create_all(path, false)
+    }
+
+    fn create_all(&self, path: &CgroupPath, delegate: bool) -> Result<(), CreateError> {
         let mut made = Vec::new();
         let mut mounts = self.hierarchies.mounts().iter().filter(|mount| mount.writable);
-        let result = mounts.try_for_each(|mount| self.create_in(mount, path, &mut made));
+        let result = mounts.try_for_each(|mount| self.create_in(mount, path, delegate, &mut made));
         if result.is_err() {
             for directory in made.iter().rev() {
                 // A process may have joined meanwhile; then the group is no longer ours to take away.
@@ -91,7 +104,13 @@ impl Cgroups {
         result
     }
 
-    fn create_in(&self, mount: &Mount, path: &CgroupPath, made: &mut Vec<PathBuf>) -> Result<(), CreateError> {
+    fn create_in(
+        &self,
+        mount: &Mount,
+        path: &CgroupPath,
+        delegate: bool,
+        made: &mut Vec<PathBuf>,
+    ) -> Result<(), CreateError> {
         let leaf = path.below(&mount.mount_point);
         if leaf.is_dir() {
             return Ok(());
@@ -105,7 +124,7 @@ impl Cgroups {
         lineage.reverse();
         let mut parent = mount.mount_point.as_path();
         for directory in lineage {
-            if mount.unified && self.layout() == Layout::Unified {
+            if delegate && mount.unified && self.layout() == Layout::Unified {
                 enable_controllers(parent);
             }
             match std::fs::create_dir(directory) {

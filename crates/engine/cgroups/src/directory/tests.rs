@@ -35,6 +35,20 @@ fn a_new_v1_group_can_hold_a_process_at_once() {
 }
 
 #[test]
+fn controllers_are_switched_on_for_groups_that_need_them() {
+    let unified = unified();
+    let group = Group::create(&unified.cgroups, "controllers");
+    let directory = unified.cgroups.directories(&group.path).remove(0);
+    let read = |file: &str| std::fs::read_to_string(directory.join(file)).unwrap();
+    unified.cgroups.create_undelegated(&group.path.child("plain")).unwrap();
+    assert_eq!(read("cgroup.subtree_control").trim(), "");
+    unified.cgroups.create(&group.path.child("limited")).unwrap();
+    let (available, enabled) = (read("cgroup.controllers"), read("cgroup.subtree_control"));
+    let wanted: Vec<&str> = available.split_whitespace().filter(|name| DELEGATED.contains(name)).collect();
+    assert_eq!(enabled.split_whitespace().collect::<Vec<_>>(), wanted);
+}
+
+#[test]
 fn a_busy_group_stays_until_its_deadline_and_goes_when_it_is_empty() {
     let cgroups = legacy();
     let group = Group::create(&cgroups, "busy");

@@ -129,9 +129,9 @@ fn plan(context: &Context, request: RunRequest) -> Result<Plan, PodError> {
 /// Makes all that the plan names; on an error some of it may be made.
 async fn make(context: &Arc<Context>, plan: &Plan) -> Result<Arc<Sandbox>, PodError> {
     let (network, monitor, files) =
-        tokio::join!(make_network(context, plan), Monitor::spawn(&plan.monitor), make_files(context, plan),);
+        tokio::join!(make_network(context, plan), make_monitor(context, plan), make_files(context, plan),);
     let attachment = network?;
-    let monitor = monitor.map_err(PodError::step("starting the pod monitor", &plan.record.id))?;
+    let monitor = monitor?;
     files?;
     let record = SandboxRecord { attachment, ..plan.record.clone() };
     let sandbox = Sandbox::new(record, plan.directory.clone(), Arc::clone(&plan.handler), Some(monitor.clone()));
@@ -178,6 +178,20 @@ async fn make_network(context: &Context, plan: &Plan) -> Result<Option<Attachmen
     };
     let attached = context.engines.networks.attach(network).await;
     attached.map(Some).map_err(PodError::step("setting up the network", id))
+}
+
+/// Starts the monitor, in a cgroup that is made before.
+async fn make_monitor(context: &Context, plan: &Plan) -> Result<Monitor, PodError> {
+    let id = &plan.record.id;
+    if let Some(recorded) = plan.record.monitor_cgroup.clone() {
+        let (cgroups, of) = (Arc::clone(&context.engines.cgroups), id.clone());
+        let make = move || {
+            let path = release::cgroup_path(&recorded)?;
+            cgroups.create_undelegated(&path).map_err(PodError::step("creating the monitor's cgroup", &of))
+        };
+        context.blocking("RunPodSandbox", make).await?;
+    }
+    Monitor::spawn(&plan.monitor).await.map_err(PodError::step("starting the pod monitor", id))
 }
 
 /// Makes the files the pod shares, its log directory and its cgroup.
