@@ -27,6 +27,7 @@ use crio_types::ContainerId;
 
 use crate::arguments::Arguments;
 use crate::exit_record::ExitRecords;
+use crate::oom::PodKills;
 use crate::output::Scratch;
 use crate::poll::{Interest, Key, Poll, Source};
 use crate::reaped::Reaped;
@@ -117,6 +118,7 @@ pub(crate) struct Monitor {
     execs: BTreeMap<Key, Exec>,
     attachments: BTreeMap<Key, Attachment>,
     commands: BTreeMap<Key, Command>,
+    pod_kills: PodKills,
     last_key: Key,
     idle: Option<Timer>,
     /// More than waiting and copying was done since the program's pages were given back.
@@ -149,6 +151,7 @@ impl Monitor {
             execs: BTreeMap::new(),
             attachments: BTreeMap::new(),
             commands: BTreeMap::new(),
+            pod_kills: PodKills::default(),
             last_key: 0,
             idle: None,
             worked: true,

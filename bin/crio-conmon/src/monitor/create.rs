@@ -41,6 +41,7 @@ impl Monitor {
         if self.containers.len() >= CONTAINERS_MAX {
             return Err(failure(FailureKind::ResourceExhausted, "the monitor has too many containers"));
         }
+        self.pod_kills.begin(request.pod_cgroup.as_deref());
         let key = self.new_key();
         let open_log = |path| Log::open(path, request.log_size_max_bytes);
         let log = request.log_path.as_deref().map(open_log).transpose();

@@ -107,11 +107,14 @@ impl Monitor {
         if let Some(input) = container.input.take() {
             self.poll.remove(&input.descriptor);
         }
-        container.oom_kills = container.oom_kills.max(oom::kills(&container.cgroups));
         if let Some(events) = container.oom_events.take() {
             self.poll.remove(&events);
         }
-        let oom_kills = container.oom_kills;
+        let oom_kills = self.last_oom_kills(key);
+        let Some(container) = self.containers.get_mut(&key) else {
+            return;
+        };
+        container.oom_kills = oom_kills;
         let code = ended.code();
         let exit = Exit {
             code,
@@ -133,12 +136,28 @@ impl Monitor {
         self.begin_delete(key);
     }
 
+    /// The kills of a container that is just over, from its own cgroup or, where that is gone already, from the pod's.
+    fn last_oom_kills(&mut self, key: Key) -> u64 {
+        let Some(container) = self.containers.get(&key) else { return 0 };
+        let seen = container.oom_kills;
+        let kills = oom::kills(&container.cgroups).unwrap_or_else(|| {
+            let is_running = |state: &State| !matches!(state, State::Exited(_));
+            let others =
+                self.containers.iter().filter(|(other, container)| **other != key && is_running(&container.state));
+            let running = others.map(|(_, other)| oom::kills(&other.cgroups).unwrap_or(0).max(other.oom_kills)).sum();
+            self.pod_kills.unaccounted(running)
+        });
+        let kills = kills.max(seen);
+        self.pod_kills.account(kills);
+        kills
+    }
+
     pub(super) fn count_oom_kills(&mut self, key: Key) {
         let Some(container) = self.containers.get_mut(&key) else {
             return;
         };
         if let Some(events) = &container.oom_events {
-            container.oom_kills = container.oom_kills.max(oom::count(events));
+            container.oom_kills = container.oom_kills.max(oom::count(events).unwrap_or(0));
             if !container.cgroups.iter().any(|cgroup| cgroup.exists()) {
                 // A cgroup that is gone raises the condition for ever.
                 drop(self.poll.change(events, Source::OutOfMemory(key), Interest::Nothing));

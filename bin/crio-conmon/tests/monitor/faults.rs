@@ -126,6 +126,7 @@ async fn a_hanging_runtime_is_killed_with_what_it_started() {
         log: None,
         stdio: crio_runtime::Stdio::default(),
         cgroups: Vec::new(),
+        pod_cgroup: None,
     };
     assert_eq!(pod.monitor.create(request).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
     until(|| sleepers() == 0).await;

@@ -134,6 +134,7 @@ async fn a_name_is_used_once_and_a_busy_monitor_stays() {
         log: None,
         stdio: crio_runtime::Stdio::default(),
         cgroups: Vec::new(),
+        pod_cgroup: None,
     };
     assert_eq!(pod.monitor.create(again).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert_eq!(pod.monitor.shutdown().await.unwrap_err().kind(), ErrorKind::FailedPrecondition);

@@ -66,6 +66,7 @@ async fn a_log_that_cannot_be_opened_fails_the_container() {
         log: Some(crio_runtime::LogFile { path: "/no/such/directory/log".into(), size_max_bytes: None }),
         stdio: crio_runtime::Stdio::default(),
         cgroups: Vec::new(),
+        pod_cgroup: None,
     };
     let error = pod.monitor.create(request).await.unwrap_err();
     assert!(error.to_string().contains("open the log"), "{error}");

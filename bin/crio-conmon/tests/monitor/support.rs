@@ -134,6 +134,7 @@ impl Pod {
             log: Some(LogFile { path: self.log_path(&id), size_max_bytes: options.log_size_max_bytes }),
             stdio: options.stdio,
             cgroups: vec![cgroup(&id)],
+            pod_cgroup: None,
         });
         let created = created.await;
         (id, created)

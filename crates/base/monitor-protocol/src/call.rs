@@ -186,6 +186,10 @@ pub struct CreateContainer {
     /// Directories of its cgroup. The first is read for the processes in it, all of them for evidence of an
     /// out-of-memory kill. They need not exist yet.
     pub cgroups: Vec<PathBuf>,
+    /// The directory of the pod's own cgroup, which outlives its containers'; absent when the pod shares it with others, and
+    /// in the requests of older daemons.
+    #[serde(default)]
+    pub pod_cgroup: Option<PathBuf>,
     /// Time allowed, in milliseconds.
     pub deadline_ms: u64,
 }

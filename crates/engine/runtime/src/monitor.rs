@@ -81,6 +81,8 @@ pub struct CreateRequest<'a> {
     pub stdio: Stdio,
     /// Directories of its cgroup, the one that lists its processes first; each is read for out-of-memory kills.
     pub cgroups: Vec<PathBuf>,
+    /// Directory of the pod's own cgroup, if it has one.
+    pub pod_cgroup: Option<PathBuf>,
 }
 
 /// A container that was made.
@@ -160,6 +162,7 @@ impl Monitor {
             stdin: request.stdio.stdin,
             stdin_once: request.stdio.stdin_once,
             cgroups: request.cgroups,
+            pod_cgroup: request.pod_cgroup,
             deadline_ms: milliseconds(limit),
         }));
         // A create that fails is followed by a delete before the answer comes.

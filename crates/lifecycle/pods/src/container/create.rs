@@ -9,7 +9,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crio_cgroups::Placement;
+use crio_cgroups::{Cgroups, Placement};
 use crio_images::ResolvedImage;
 use crio_runtime::{CreateRequest as RuntimeRequest, Created, LogFile, Stdio};
 use crio_types::{ContainerConfig, ContainerId, ContainerState, EventKind, NamespaceMode, Signal, container_name};
@@ -225,9 +225,15 @@ async fn run_create(
         stdio: Stdio { tty: config.tty, stdin: config.stdin, stdin_once: config.stdin_once },
         // The one whose processes are the container's and whose kills count comes first.
         cgroups: cgroups.memory_directory(&cgroup.path).into_iter().chain(cgroups.directories(&cgroup.path)).collect(),
+        pod_cgroup: pod_cgroup(cgroups, &sandbox.record().config.cgroup_parent),
     };
     let created = monitor.create(request).await;
     created.map_err(PodError::step("creating the process", format!("container {:?}", record.config.metadata.name)))
+}
+
+/// Where the kernel counts the kills of the whole pod.
+pub(crate) fn pod_cgroup(cgroups: &Cgroups, parent: &str) -> Option<PathBuf> {
+    cgroups.memory_directory(&cgroups.pod_cgroup(parent).ok()??)
 }
 
 /// Unmakes whatever was made. The answer is the error that began it, with what could not be unmade.
