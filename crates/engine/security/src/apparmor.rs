@@ -25,17 +25,21 @@ pub fn enabled() -> bool {
     fs::read_to_string(ENABLED).is_ok_and(|text| text.trim_start().starts_with('Y'))
 }
 
+/// In place of the default profile's name: none.
+const UNCONFINED: &str = "unconfined";
+
 /// The profile `requested` means; `None` is unconfined. An absent or empty request is the default profile, and the
 /// prefix `localhost/` does not belong to the name (kubelet sends it, CRI-O strips it).
 #[must_use]
 pub fn resolve(requested: Option<&SecurityProfile>, default: &str) -> Option<String> {
+    let default = || (default != UNCONFINED).then(|| default.to_owned());
     match requested {
-        None | Some(SecurityProfile::RuntimeDefault) => Some(default.to_owned()),
+        None | Some(SecurityProfile::RuntimeDefault) => default(),
         Some(SecurityProfile::Unconfined) => None,
-        Some(SecurityProfile::Localhost(name)) => {
-            let name = name.strip_prefix("localhost/").unwrap_or(name);
-            Some(if name.is_empty() { default } else { name }.to_owned())
-        }
+        Some(SecurityProfile::Localhost(name)) => match name.strip_prefix("localhost/").unwrap_or(name) {
+            "" => default(),
+            name => Some(name.to_owned()),
+        },
     }
 }
 
@@ -116,6 +120,8 @@ mod tests {
         for (requested, expected) in cases {
             assert_eq!(resolve(requested.as_ref(), DEFAULT_PROFILE).as_deref(), expected, "{requested:?}");
         }
+        assert_eq!(resolve(None, "unconfined"), None, "a configuration without a default");
+        assert_eq!(resolve(local("mine").as_ref(), "unconfined").as_deref(), Some("mine"));
     }
 
     #[test]
