@@ -75,7 +75,7 @@ async fn addresses_are_given_back() -> Result<()> {
     let stage = Stage::set().await?;
     let pod = stage.pod("first").await?;
     let status = stage.cri.pod_status(&pod.id).await?;
-    let lease = |ip: &str| stage.node.path("ipam").join(stage.node.cgroup_parent().trim_start_matches('/')).join(ip);
+    let lease = |ip: &str| stage.node.path("ipam").join(stage.node.network()).join(ip);
     let ip = status.network.context("a network")?.ip;
     assert!(lease(&ip).exists(), "{}", lease(&ip).display());
     stage.cri.stop_pod(&pod.id).await?;

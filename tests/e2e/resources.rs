@@ -13,22 +13,36 @@ use tonic::Code;
 
 const MIB: i64 = 1 << 20;
 
-/// Reads a limit of a process: a file of a v1 controller, or its like on a v2 machine.
-fn limit(process: i32, controller: &str, v1: &str, v2: &str) -> Result<String> {
-    let groups = fs::read_to_string(format!("/proc/{process}/cgroup"))?;
-    let of_controller = groups.lines().find_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        let is_it = controllers.split(',').any(|name| name == controller);
-        is_it.then(|| PathBuf::from("/sys/fs/cgroup").join(controller).join(path.trim_start_matches('/')).join(v1))
-    });
-    let unified = || {
-        let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-        Some(PathBuf::from("/sys/fs/cgroup").join(path).join(v2))
-    };
-    let file = of_controller.or_else(unified).context("the process is in a group")?;
-    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(text.trim().to_owned())
+/// A container whose limits are looked at.
+struct Limited {
+    process: i32,
+    /// Its group, as the kernel names it.
+    cgroup: String,
+}
+
+impl Limited {
+    async fn find(stage: &Stage, pod: &str, id: &str) -> Result<Self> {
+        Ok(Self { process: stage.process(id).await?, cgroup: stage.node.container_cgroup(pod, id) })
+    }
+
+    /// Reads a limit: a file of a v1 controller, or its like on a v2 machine. The process is in the group or, where a runtime
+    /// makes one inside it for itself, below it.
+    fn read(&self, controller: &str, v1: &str, v2: &str) -> Result<String> {
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", self.process))?;
+        let is_in = |group: &str| group == self.cgroup || group.starts_with(&format!("{}/", self.cgroup));
+        let hierarchy = groups.lines().find_map(|line| {
+            let (_, rest) = line.split_once(':')?;
+            let (controllers, group) = rest.split_once(':')?;
+            is_in(group).then_some(())?;
+            let is_it = controllers.split(',').any(|name| name == controller);
+            is_it.then_some((controller, v1)).or_else(|| controllers.is_empty().then_some(("", v2)))
+        });
+        let (hierarchy, name) = hierarchy.with_context(|| format!("the process is in {}: {groups}", self.cgroup))?;
+        let root = PathBuf::from("/sys/fs/cgroup").join(hierarchy);
+        let file = root.join(self.cgroup.trim_start_matches('/')).join(name);
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok(text.trim().to_owned())
+    }
 }
 
 fn wanted() -> LinuxContainerResources {
@@ -50,28 +64,25 @@ async fn limits_are_in_force_and_can_be_changed() -> Result<()> {
     let mut config = stage.shell("main", "sleep 1000");
     *limits(&mut config) = wanted();
     let id = stage.start(&pod, &config).await?;
-    let process = stage.process(&id).await?;
-    assert_eq!(limit(process, "memory", "memory.limit_in_bytes", "memory.max")?, (64 * MIB).to_string());
-    assert!(["50000", "50000 100000"].contains(&limit(process, "cpu", "cpu.cfs_quota_us", "cpu.max")?.as_str()));
-    assert_eq!(limit(process, "cpuset", "cpuset.cpus", "cpuset.cpus")?, "0");
-    assert_eq!(fs::read_to_string(format!("/proc/{process}/oom_score_adj"))?.trim(), "500");
-    let group = fs::read_to_string(format!("/proc/{process}/cgroup"))?;
-    let expected = format!("{}/limits/crio-{id}", stage.node.cgroup_parent());
-    assert!(group.contains(&expected), "{group}");
+    let limited = Limited::find(&stage, "limits", &id).await?;
+    assert_eq!(limited.read("memory", "memory.limit_in_bytes", "memory.max")?, (64 * MIB).to_string());
+    assert!(["50000", "50000 100000"].contains(&limited.read("cpu", "cpu.cfs_quota_us", "cpu.max")?.as_str()));
+    assert_eq!(limited.read("cpuset", "cpuset.cpus", "cpuset.cpus")?, "0");
+    assert_eq!(fs::read_to_string(format!("/proc/{}/oom_score_adj", limited.process))?.trim(), "500");
     let shown = stage.cri.status(&id).await?.resources.and_then(|resources| resources.linux).context("limits")?;
     assert_eq!((shown.memory_limit_in_bytes, shown.cpu_quota, shown.cpu_shares), (64 * MIB, 50_000, 512));
 
     let change = LinuxContainerResources { cpu_quota: 20_000, memory_limit_in_bytes: 96 * MIB, ..Default::default() };
     update(&stage, &id, change).await?;
-    assert_eq!(limit(process, "memory", "memory.limit_in_bytes", "memory.max")?, (96 * MIB).to_string());
-    assert!(["20000", "20000 100000"].contains(&limit(process, "cpu", "cpu.cfs_quota_us", "cpu.max")?.as_str()));
+    assert_eq!(limited.read("memory", "memory.limit_in_bytes", "memory.max")?, (96 * MIB).to_string());
+    assert!(["20000", "20000 100000"].contains(&limited.read("cpu", "cpu.cfs_quota_us", "cpu.max")?.as_str()));
     let shown = stage.cri.status(&id).await?.resources.and_then(|resources| resources.linux).context("limits")?;
     assert_eq!((shown.memory_limit_in_bytes, shown.cpu_quota), (96 * MIB, 20_000));
     assert_eq!((shown.cpu_shares, shown.cpu_period), (512, 100_000), "what is not named stays");
 
     let too_little = LinuxContainerResources { memory_limit_in_bytes: 4096, ..Default::default() };
     assert!(update(&stage, &id, too_little).await.is_err(), "less than is in use");
-    assert_eq!(limit(process, "memory", "memory.limit_in_bytes", "memory.max")?, (96 * MIB).to_string());
+    assert_eq!(limited.read("memory", "memory.limit_in_bytes", "memory.max")?, (96 * MIB).to_string());
     stage.close().await
 }
 
@@ -89,7 +100,8 @@ async fn every_limit_can_be_changed_and_a_failed_change_changes_nothing() -> Res
     *limits(&mut config) = LinuxContainerResources { memory_swap_limit_in_bytes: 80 * MIB, ..wanted() };
     let id = stage.start(&pod, &config).await?;
     let process = stage.process(&id).await?;
-    let memory = || limit(process, "memory", "memory.limit_in_bytes", "memory.max");
+    let limited = Limited::find(&stage, "changed", &id).await?;
+    let memory = || limited.read("memory", "memory.limit_in_bytes", "memory.max");
     let score =
         || Ok::<_, anyhow::Error>(fs::read_to_string(format!("/proc/{process}/oom_score_adj"))?.trim().to_owned());
 
@@ -110,7 +122,7 @@ async fn every_limit_can_be_changed_and_a_failed_change_changes_nothing() -> Res
     };
     assert!(update(&stage, &id, impossible).await.is_err(), "there is no such processor");
     assert_eq!((memory()?, score()?), ((128 * MIB).to_string(), "700".to_owned()));
-    assert!(["50000", "50000 100000"].contains(&limit(process, "cpu", "cpu.cfs_quota_us", "cpu.max")?.as_str()));
+    assert!(["50000", "50000 100000"].contains(&limited.read("cpu", "cpu.cfs_quota_us", "cpu.max")?.as_str()));
     assert_eq!(self::shown(&stage, &id).await?, shown, "what is told is as before, too");
 
     let below = LinuxContainerResources {
@@ -200,7 +212,7 @@ async fn only_what_lives_can_be_changed() -> Result<()> {
 
     let created = stage.cri.create(&pod.id, &pod.config, &stage.shell("created", "sleep 1000")).await?;
     update(&stage, &created, LinuxContainerResources { memory_limit_in_bytes: 64 * MIB, ..Default::default() }).await?;
-    let process = stage.process(&created).await?;
-    assert_eq!(limit(process, "memory", "memory.limit_in_bytes", "memory.max")?, (64 * MIB).to_string());
+    let limited = Limited::find(&stage, "late", &created).await?;
+    assert_eq!(limited.read("memory", "memory.limit_in_bytes", "memory.max")?, (64 * MIB).to_string());
     stage.close().await
 }

@@ -5,6 +5,7 @@
 //! * `crash/`: the daemon or a monitor killed at a bad moment
 //! * `interop/`: other programs on the same stores and sockets
 //! * `conformance/`: crictl and critest
+//! * `guest/`: what needs cgroup v2, systemd or AppArmor: `cargo xtask guest [filter]`
 //!
 //! [`Stage`] is what nearly every test begins with: a registry with an image, and a node that knows it. A test ends with
 //! [`Stage::close`], which fails when anything is left on the host. [`workload`] has pods and containers and what became of

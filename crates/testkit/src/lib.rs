@@ -25,5 +25,5 @@ pub mod spdy;
 
 pub use cri::Cri;
 pub use image::Image;
-pub use node::{Node, Options, Runtime};
+pub use node::{CgroupManager, Node, Options, Runtime};
 pub use registry::Registry;

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::leak::{Leaks, Scope, Snapshot};
 use crate::{Cri, request, run};
-pub use config::{Options, Runtime};
+pub use config::{CgroupManager, Options, Runtime};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -136,10 +136,22 @@ impl Node {
         &self.names.cgroup_parent
     }
 
+    /// The name of its network, and of its bridge.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        &self.names.bridge
+    }
+
     /// The request for a pod of this node.
     #[must_use]
     pub fn pod(&self, name: &str) -> PodSandboxConfig {
-        request::pod(name, &self.path("pods"), &format!("{}/{name}", self.names.cgroup_parent))
+        request::pod(name, &self.path("pods"), &self.names.pod_parent(name))
+    }
+
+    /// The control group, as the kernel names it, of a container in a pod of [`Node::pod`] whose name has no dash.
+    #[must_use]
+    pub fn container_cgroup(&self, pod: &str, id: &str) -> String {
+        self.names.container_cgroup(pod, id)
     }
 
     /// The log file of a container that [`request::container`] describes, in a pod of [`Node::pod`].

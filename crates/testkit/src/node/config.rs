@@ -35,11 +35,43 @@ impl Runtime {
     }
 }
 
+/// Who makes the control groups of a node's containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CgroupManager {
+    /// The OCI runtime.
+    #[default]
+    Cgroupfs,
+    /// systemd, which has to be the machine's first process.
+    Systemd,
+}
+
+impl CgroupManager {
+    /// The name in crio.conf.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cgroupfs => "cgroupfs",
+            Self::Systemd => "systemd",
+        }
+    }
+
+    /// `CRIO_TEST_CGROUP_MANAGER`, so that one test binary can be run with each; cgroupfs otherwise.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        match std::env::var("CRIO_TEST_CGROUP_MANAGER").as_deref() {
+            Ok("systemd") => Self::Systemd,
+            _ => Self::Cgroupfs,
+        }
+    }
+}
+
 /// What a node is to be.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The OCI runtime of the default handler.
     pub runtime: Runtime,
+    /// Who makes control groups; `None` for what the environment says.
+    pub cgroup_manager: Option<CgroupManager>,
     /// Registries that are spoken to without TLS, as `host:port`.
     pub insecure_registries: Vec<String>,
     /// The pause image's name; empty for the daemon's default.
@@ -58,7 +90,9 @@ pub struct Options {
 /// Names on the host that belong to one node.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
+    /// The group of all pods, as the kernel names it.
     pub(super) cgroup_parent: String,
+    cgroup_manager: CgroupManager,
     pub(super) bridge: String,
     /// The first three bytes of the pods' subnet, as text with a final dot.
     pub(super) subnet: String,
@@ -70,11 +104,34 @@ impl Names {
         let name = directory.file_name().and_then(|name| name.to_str()).context("the directory has a name")?;
         let hash = name.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         let [_, _, high, low] = hash.to_be_bytes();
+        let cgroup_manager = manager(options);
         Ok(Self {
-            cgroup_parent: options.cgroup_parent.clone().unwrap_or_else(|| format!("/{name}")),
+            cgroup_parent: options.cgroup_parent.clone().unwrap_or_else(|| match cgroup_manager {
+                CgroupManager::Cgroupfs => format!("/{name}"),
+                // A dash in the name of a slice is a step down.
+                CgroupManager::Systemd => format!("/ct.slice/{name}.slice"),
+            }),
+            cgroup_manager,
             bridge: name.to_owned(),
             subnet: format!("10.{}.{low}.", 128 + high % 64),
         })
+    }
+
+    /// A pod's parent, as a request names it.
+    pub(super) fn pod_parent(&self, pod: &str) -> String {
+        match self.cgroup_manager {
+            CgroupManager::Cgroupfs => format!("{}/{pod}", self.cgroup_parent),
+            CgroupManager::Systemd => format!("{}-{pod}.slice", self.bridge),
+        }
+    }
+
+    /// The group of a container in such a pod, as the kernel names it. A pod's name has no dash.
+    pub(super) fn container_cgroup(&self, pod: &str, id: &str) -> String {
+        let parent = self.pod_parent(pod);
+        match self.cgroup_manager {
+            CgroupManager::Cgroupfs => format!("{parent}/crio-{id}"),
+            CgroupManager::Systemd => format!("{}/{parent}/crio-{id}.scope", self.cgroup_parent),
+        }
     }
 
     /// Words by which a firewall rule is known as this node's.
@@ -110,8 +167,14 @@ pub(super) fn write(directory: &Path, names: &Names, options: &Options) -> Resul
     Ok(())
 }
 
+/// Who makes the control groups of a node with these options.
+fn manager(options: &Options) -> CgroupManager {
+    options.cgroup_manager.unwrap_or_else(CgroupManager::from_environment)
+}
+
 fn crio_conf(at: &impl Fn(&str) -> String, options: &Options) -> String {
     let runtime = options.runtime.name();
+    let manager = manager(options).name();
     let pause = if options.pause_image.is_empty() {
         String::new()
     } else {
@@ -123,7 +186,7 @@ fn crio_conf(at: &impl Fn(&str) -> String, options: &Options) -> String {
          version_file = {version:?}\nversion_file_persist = {persist:?}\nclean_shutdown_file = {clean:?}\n\
          [crio.api]\nlisten = {socket:?}\nstream_port = \"0\"\n\
          [crio.runtime]\n\
-         default_runtime = {runtime:?}\ncgroup_manager = \"cgroupfs\"\nlog_level = \"debug\"\n\
+         default_runtime = {runtime:?}\ncgroup_manager = {manager:?}\nlog_level = \"debug\"\n\
          namespaces_dir = {namespaces:?}\ncontainer_exits_dir = {exits:?}\ncontainer_attach_socket_dir = {attach:?}\n\
          [crio.runtime.runtimes.{runtime}]\nruntime_root = {state:?}\n\
          [crio.image]\nsignature_policy = {policy:?}\n{pause}\

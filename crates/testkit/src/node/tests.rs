@@ -18,6 +18,27 @@ fn names_are_short_and_the_configuration_is_complete() {
 }
 
 #[test]
+fn groups_are_named_as_their_manager_names_them() {
+    let options = |manager| Options { cgroup_manager: Some(manager), ..Options::default() };
+    let names = |manager| config::Names::of(Path::new("/tmp/ct-aB3"), &options(manager)).unwrap();
+    let cases = [
+        (CgroupManager::Cgroupfs, "/ct-aB3", "/ct-aB3/pod", "/ct-aB3/pod/crio-1"),
+        (
+            CgroupManager::Systemd,
+            "/ct.slice/ct-aB3.slice",
+            "ct-aB3-pod.slice",
+            "/ct.slice/ct-aB3.slice/ct-aB3-pod.slice/crio-1.scope",
+        ),
+    ];
+    for (manager, all, parent, container) in cases {
+        let names = names(manager);
+        assert_eq!(names.cgroup_parent, all);
+        assert_eq!(names.pod_parent("pod"), parent);
+        assert_eq!(names.container_cgroup("pod", "1"), container);
+    }
+}
+
+#[test]
 fn the_held_namespace_is_shared_inside_and_private_outside() {
     let mut holder = place::hold_namespace().unwrap();
     let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", holder.id())).unwrap();
