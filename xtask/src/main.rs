@@ -5,14 +5,17 @@
 //! * `tidy`: only the checks of the tree that no compiler makes
 //! * `test`: all that CI runs, or the black-box tests whose name holds a word
 //! * `critest`: the conformance tests of the Container Runtime Interface, or a part of them
+//! * `guest`: black-box tests in a virtual machine, on cgroup v2, systemd and AppArmor
 //! * `demo`, `bench`: what the daemon can do, and how fast
 //!
 //! Commands print what they run, and end with a status other than zero when anything failed.
 
+mod apt;
 mod bench;
 mod check;
 mod critest;
 mod demo;
+mod guest;
 mod run;
 mod setup;
 mod test;
@@ -49,6 +52,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Black-box tests in a virtual machine with cgroup v2, systemd and AppArmor
+    Guest {
+        /// Parts of tests' names; all tests that are made for the guest, and some others, when there is none
+        filters: Vec<String>,
+    },
     /// Shows what the daemon can do
     Demo {
         /// Passed on: --fast leaves out the pauses
@@ -80,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tidy => tidy::tidy(),
         Command::Test { filter } => test::test(filter.as_deref()),
         Command::Critest { arguments } => critest::critest(&arguments),
+        Command::Guest { filters } => guest::guest(&filters),
         Command::Demo { arguments } => demo::demo(&arguments),
         Command::Bench { arguments } => bench::bench(&arguments),
     }

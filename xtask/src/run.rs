@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Every test harness of Rust ends with such a line, and so does a run of critest.
-const CLOSING_LINES: [&str; 2] = ["test result:", "critest with"];
+/// How the last line of a test harness of Rust begins, that of a run of critest, and that of a guest.
+const CLOSING_LINES: [&str; 3] = ["test result:", "critest with", "guest:"];
 
 /// The workspace's directory.
 pub(crate) fn root() -> PathBuf {
@@ -65,6 +65,16 @@ impl Stages {
         self.record(name, |lines| stream(command, lines));
     }
 
+    /// Runs one stage that finds closing lines by itself.
+    pub(crate) fn lines(&mut self, name: &str, work: impl FnOnce(&mut Vec<String>) -> Result<()>) {
+        self.record(name, work);
+    }
+
+    /// Whether every stage so far passed.
+    pub(crate) fn is_good(&self) -> bool {
+        self.failed.is_empty()
+    }
+
     fn record(&mut self, name: &str, work: impl FnOnce(&mut Vec<String>) -> Result<()>) {
         eprintln!("\n== {name}");
         let started = Instant::now();
@@ -98,13 +108,16 @@ impl Stages {
     }
 }
 
-fn stream(mut command: Command, closing: &mut Vec<String>) -> Result<()> {
+/// Runs a command, shows what it prints and keeps the closing lines of test harnesses.
+pub(crate) fn stream(mut command: Command, closing: &mut Vec<String>) -> Result<()> {
     eprintln!("+ {}", shown(&command));
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {}", shown(&command)))?;
     let output = child.stdout.take().context("its output is piped")?;
     for line in BufReader::new(output).split(b'\n') {
-        let line = String::from_utf8_lossy(&line?).into_owned();
+        let line = line?;
+        // A guest's console ends its lines as terminals do.
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         println!("{line}");
         if CLOSING_LINES.iter().any(|start| line.starts_with(start)) {
             closing.push(line);
