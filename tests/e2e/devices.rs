@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use crio_cri_api::v1::{CdiDevice, Device};
+use crio_cri_api::v1::{CdiDevice, Device, Int64Value, RunPodSandboxRequest};
 use crio_testkit::Options;
 use crio_tests::workload::{pod_security, security};
-use crio_tests::{Stage, refused};
+use crio_tests::{Pod, Stage, refused};
 use serde_json::json;
 use tempfile::TempDir;
 use tonic::Code;
@@ -130,6 +130,40 @@ async fn a_directory_and_a_link_stand_for_their_nodes() -> Result<()> {
     let ended = stage.finish(&pod, &config).await?;
     let expected = "vendor:\ndeep\nzero\n\nvendor/deep:\nfull\n 00 00\n1:b\nfull\nnot writable\n";
     assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_can_come_by_annotation_and_belong_to_the_user() -> Result<()> {
+    let crio_conf = "[crio.runtime]\nallowed_devices = [\"/dev/kmsg\"]\ndevice_ownership_from_security_context = true\n\
+                     [crio.runtime.runtimes.open]\ninherit_default_runtime = true\nallowed_annotations = [\"devices.crio.io\"]\n";
+    let stage = Stage::set_with(Options { crio_conf: crio_conf.to_owned(), ..Options::default() }).await?;
+    let with_annotation = |name: &str, devices: &str| {
+        let mut config = stage.node.pod(name);
+        config.annotations.insert("devices.crio.io".to_owned(), devices.to_owned());
+        config
+    };
+    for (name, handler, devices, expected) in [
+        ("open", "open", "/dev/kmsg:/dev/message:r", "1:b 0\n1:5 1000:2000\n"),
+        ("closed", "", "/dev/kmsg:/dev/message:r", "1:5 1000:2000\n"),
+    ] {
+        let config = with_annotation(name, devices);
+        let request = RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: handler.to_owned() };
+        let id = stage.cri.runtime().run_pod_sandbox(request).await?.into_inner().pod_sandbox_id;
+        let script = "stat -c '%t:%T %u' /dev/message 2>/dev/null; stat -c '%t:%T %u:%g' /dev/own";
+        let mut config_of = stage.shell("main", script);
+        security(&mut config_of).run_as_user = Some(Int64Value { value: 1000 });
+        security(&mut config_of).run_as_group = Some(Int64Value { value: 2000 });
+        let (host_path, container_path) = ("/dev/zero".to_owned(), "/dev/own".to_owned());
+        config_of.devices = vec![Device { host_path, container_path, permissions: "r".to_owned() }];
+        let ended = stage.finish(&Pod { id, config }, &config_of).await?;
+        assert_eq!(ended.stdout, expected, "{name}: {}", ended.stderr);
+    }
+    let config = with_annotation("refused", "/dev/mem");
+    let request = RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: "open".to_owned() };
+    let id = stage.cri.runtime().run_pod_sandbox(request).await?.into_inner().pod_sandbox_id;
+    let answer = stage.cri.create(&id, &config, &stage.shell("main", "true")).await;
+    refused(answer, Code::PermissionDenied, &["/dev/mem", "allowed devices"])?;
     stage.close().await
 }
 

@@ -17,6 +17,7 @@ mod namespaces;
 mod network;
 mod pulls;
 mod resources;
+mod seccomp;
 mod security;
 mod stats;
 mod status;

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, ensure};
 use crio_cri_api::v1::{Device, Mount, MountPropagation, StatusRequest};
 use crio_tests::workload::security;
 use crio_tests::{Stage, refused};
+use rustix::fs::{CWD, RenameFlags};
 use tonic::Code;
 
 fn mount(host: &Path, container: &str) -> Mount {
@@ -176,6 +180,54 @@ async fn the_requests_mounts_are_nested_and_come_before_our_own() -> Result<()> 
         mount(&host("hosts"), "/etc/resolv.conf"),
     ];
     assert_eq!(stage.finish(&pod, &config).await?.stdout, "deep\ninner\nouter\nmy own\n");
+    stage.close().await
+}
+
+/// Two names change places, a directory and a link to another one, as fast as they can.
+fn swap(top: PathBuf, stop: Arc<AtomicBool>) -> JoinHandle<std::io::Result<()>> {
+    std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            let (one, other) = (top.join("here"), top.join("link"));
+            rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?;
+        }
+        Ok(())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_changes_places_is_not_mounted() -> Result<()> {
+    const ATTEMPTS: usize = 25;
+    let stage = Stage::set().await?;
+    let pod = stage.pod("swapped").await?;
+    let top = stage.node.path("swapped");
+    for name in ["here", "other"] {
+        fs::create_dir_all(top.join(name).join("volume"))?;
+        fs::write(top.join(name).join("volume/name"), name)?;
+    }
+    std::os::unix::fs::symlink("other", top.join("link"))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let swapping = swap(top.clone(), Arc::clone(&stop));
+    let mut refusals = 0;
+    for attempt in 0..ATTEMPTS {
+        let mut config = stage.shell(&format!("attempt-{attempt}"), "sleep 1000");
+        config.mounts = vec![mount(&top.join("here/volume"), "/mnt")];
+        let id = match stage.cri.create(&pod.id, &pod.config, &config).await {
+            Ok(id) => id,
+            Err(status) => {
+                assert!(status.message().contains("was replaced while the container was made"), "{status:?}");
+                refusals += 1;
+                continue;
+            }
+        };
+        // What was found and told is what was mounted, whatever the name means by now.
+        let told = stage.cri.status(&id).await?.mounts[0].host_path.clone();
+        let name = fs::read_to_string(format!("/proc/{}/root/mnt/name", stage.process(&id).await?))?;
+        assert_eq!(name == "other", told.contains("/other/"), "{told} is not {name}");
+        stage.cri.remove(&id).await?;
+    }
+    stop.store(true, Ordering::Relaxed);
+    swapping.join().expect("it does not panic")?;
+    assert!(refusals < ATTEMPTS, "a source that is there can be mounted");
     stage.close().await
 }
 

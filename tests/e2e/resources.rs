@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use crio_cri_api::v1::{
-    LinuxContainerResources, PodSandboxStatusRequest, UpdateContainerResourcesRequest, UpdatePodSandboxResourcesRequest,
+    HugepageLimit, LinuxContainerResources, PodSandboxStatusRequest, UpdateContainerResourcesRequest,
+    UpdatePodSandboxResourcesRequest,
 };
+use crio_testkit::Options;
 use crio_tests::workload::limits;
 use crio_tests::{Stage, refused};
 use tonic::Code;
@@ -199,6 +201,48 @@ async fn a_container_that_runs_out_of_memory_says_so() -> Result<()> {
 
     let ended = stage.finish(&pod, &stage.shell("after", "exit 137")).await?;
     assert_eq!(ended.status.reason, "Error", "a code alone is no evidence");
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_processes_are_the_configured_ones() -> Result<()> {
+    let crio_conf = "[crio.runtime]\ndefault_ulimits = [\"nofile=512:1024\", \"core=0:0\"]\n".to_owned();
+    let stage = Stage::set_with(Options { crio_conf, ..Options::default() }).await?;
+    let pod = stage.pod("processes").await?;
+    let script = "ulimit -Sn; ulimit -Hn; ulimit -c; sleep 1000";
+    let id = stage.start(&pod, &stage.shell("main", script)).await?;
+    assert_eq!(stage.exec(&id, "ulimit -Sn; ulimit -Hn; ulimit -c").await?, "512\n1024\n0\n");
+    let process = fs::read_to_string(format!("/proc/{}/limits", stage.process(&id).await?))?;
+    let files = process.lines().find(|line| line.starts_with("Max open files")).context("a line")?;
+    assert_eq!(files.split_whitespace().skip(3).collect::<Vec<_>>(), ["512", "1024", "files"]);
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_node_cannot_limit_is_left_out() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("left-out").await?;
+    let mut config = stage.shell("main", "sleep 1000");
+    *limits(&mut config) = LinuxContainerResources {
+        memory_limit_in_bytes: 64 * MIB,
+        memory_swap_limit_in_bytes: 96 * MIB,
+        oom_score_adj: -999,
+        hugepage_limits: vec![HugepageLimit { page_size: "2MB".to_owned(), limit: 0 }],
+        ..Default::default()
+    };
+    let id = stage.start(&pod, &config).await?;
+    let process = stage.process(&id).await?;
+    let own = fs::read_to_string("/proc/self/oom_score_adj")?.trim().parse::<i64>()?;
+    let status = fs::read_to_string("/proc/self/status")?;
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:")).context("a mask")?;
+    let may_lower = u64::from_str_radix(capabilities.trim(), 16)? & (1 << 24) != 0;
+    let score = fs::read_to_string(format!("/proc/{process}/oom_score_adj"))?;
+    assert_eq!(score.trim().parse::<i64>()?, if may_lower { -999 } else { own });
+    assert_eq!(stage.node.log().contains("without CAP_SYS_RESOURCE"), !may_lower, "it is said once, at the start");
+    assert_eq!(limit(process, "memory", "memory.limit_in_bytes", "memory.max")?, (64 * MIB).to_string());
+    if let Ok(swap) = limit(process, "memory", "memory.memsw.limit_in_bytes", "memory.swap.max") {
+        assert!([(96 * MIB).to_string(), (32 * MIB).to_string()].contains(&swap), "{swap}");
+    }
     stage.close().await
 }
 

@@ -54,6 +54,23 @@ async fn capabilities_are_those_asked_for() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ambient_capabilities_reach_a_user_who_is_not_root() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("ambient").await?;
+    let mut config = stage.shell("main", "cat /proc/self/status; sleep 1000");
+    security(&mut config).run_as_user = Some(Int64Value { value: 1000 });
+    let asked = security(&mut config).capabilities.get_or_insert_default();
+    asked.add_ambient_capabilities.push("NET_ADMIN".to_owned());
+    let id = stage.start(&pod, &config).await?;
+    let status = stage.exec(&id, "cat /proc/self/status").await?;
+    for set in ["CapAmb:", "CapEff:", "CapPrm:", "CapInh:"] {
+        assert_eq!(field(&status, set), NET_ADMIN, "{set} in an exec");
+    }
+    assert_eq!(field(&status, "CapBnd:"), DEFAULT_CAPABILITIES | NET_ADMIN);
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn new_privileges_can_be_forbidden() -> Result<()> {
     let stage = Stage::set().await?;
     // Not busybox, which gives up such privileges by itself.
@@ -124,6 +141,48 @@ async fn paths_are_masked_and_read_only_as_asked() -> Result<()> {
     let plain =
         stage.output(&pod, "plain", "touch /yes && echo writable; touch /sys/no 2>/dev/null || echo sysfs").await?;
     assert_eq!(plain, "writable\nsysfs\n");
+    stage.close().await
+}
+
+/// What kubelet hides and protects in every ordinary container.
+const MASKED: [&str; 12] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kubelet_hides_tells_nothing_and_takes_nothing() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("hidden").await?;
+    let script = format!(
+        "for path in {}; do
+             if test -d $path; then ls -A $path 2>/dev/null | head -n 1; else head -c 1 $path 2>/dev/null | grep -c . ; fi
+         done | grep -v '^0$' | head -n 1 | wc -l
+         cat /proc/sys/kernel/domainname 2>/dev/null >/tmp/name && cp /tmp/name /proc/sys/kernel/domainname 2>/dev/null && echo wrote
+         true",
+        MASKED.join(" "),
+    );
+    let paths = |paths: &[&str]| paths.iter().map(|&path| path.to_owned()).collect::<Vec<_>>();
+    for (name, hidden, expected) in [("hidden", true, "0\n"), ("open", false, "1\nwrote\n")] {
+        let mut config = stage.shell(name, &script);
+        if hidden {
+            security(&mut config).masked_paths = paths(&MASKED);
+            security(&mut config).readonly_paths = paths(&READ_ONLY);
+        }
+        let ended = stage.finish(&pod, &config).await?;
+        assert_eq!(ended.stdout, expected, "{name}: {}", ended.stderr);
+    }
     stage.close().await
 }
 

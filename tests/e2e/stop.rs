@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use crio_cri_api::v1::{ContainerState, PodSandboxState, Signal, StopPodSandboxRequest};
-use crio_tests::{PATIENCE, Stage, until};
+use crio_testkit::image::{Compression, Layer};
+use crio_testkit::request;
+use crio_tests::{PATIENCE, Stage, images, until};
+use serde_json::json;
 
 const DEAF: &str = "trap '' TERM; touch /tmp/ready; while :; do sleep 0.1; done";
 
@@ -81,6 +84,35 @@ async fn the_stop_signal_is_the_requests() -> Result<()> {
     ready(&stage, &id).await?;
     stage.cri.stop(&id, PATIENCE).await?;
     assert_eq!(stage.cri.status(&id).await?.exit_code, 11);
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_time_signals_are_signals_too() -> Result<()> {
+    let stage = Stage::set().await?;
+    let script =
+        "trap 'exit 13' 37; trap 'exit 14' 63; trap 'exit 15' TERM; touch /tmp/ready; while :; do sleep 0.1; done";
+    let image = images::with_shell()?.config("StopSignal", json!("SIGRTMIN+3"));
+    let layer = Layer::new().directory("/tmp", 0o1777).host_file("/bin/busybox", "/bin/touch")?;
+    let image = image.layer(layer.host_file("/bin/busybox", "/bin/test")?, Compression::Gzip).build()?;
+    let image = stage.registry.push(&image, "signal:1").await?;
+    stage.cri.pull(&image).await?;
+    let pod = stage.pod("real-time").await?;
+    for (name, image, asked, told, code) in [
+        ("request", &stage.busybox, Signal::Sigrtminplus3, Signal::Sigrtminplus3, 13),
+        ("image", &image, Signal::RuntimeDefault, Signal::Sigrtminplus3, 13),
+        ("both", &image, Signal::Sigrtmaxminus1, Signal::Sigrtmaxminus1, 14),
+        ("neither", &stage.busybox, Signal::RuntimeDefault, Signal::Sigterm, 15),
+    ] {
+        let mut config = request::shell(name, image, script);
+        config.stop_signal = asked.into();
+        let id = stage.start(&pod, &config).await?;
+        assert_eq!(stage.cri.status(&id).await?.stop_signal(), told, "{name}");
+        ready(&stage, &id).await?;
+        stage.cri.stop(&id, PATIENCE).await?;
+        let status = stage.cri.status(&id).await?;
+        assert_eq!((status.exit_code, status.stop_signal()), (code, told), "{name}");
+    }
     stage.close().await
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use crio_cri_api::v1::StatusRequest;
 use crio_testkit::{Cri, Node, Options, Registry, Runtime, image};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
@@ -87,6 +88,18 @@ impl Stage {
         self.node.kill()?;
         self.node.start_daemon().await?;
         self.reconnect().await
+    }
+
+    /// Asks the daemon to read its configuration again, and waits until it has said `word` once more.
+    ///
+    /// # Errors
+    /// It does not run, or does not say it.
+    pub async fn reload(&self, word: &str) -> Result<()> {
+        let said = || self.node.log().matches(word).count();
+        let before = said();
+        let daemon = i32::try_from(self.node.daemon_pid()?).ok().and_then(Pid::from_raw).context("a process")?;
+        kill_process(daemon, Signal::HUP)?;
+        crate::until(word, async || Ok((said() > before).then_some(()))).await
     }
 
     /// Gives the node another network, and waits until the daemon has seen it.

@@ -62,7 +62,7 @@ async fn serve(sources: &Sources, config: Config, log: &LogHandle) -> Result<()>
     let (front, router) = Front::new(&node, &config);
     info!(socket = %config.api.listen.display(), version = env!("CARGO_PKG_VERSION"), "ready");
     notify(&[NotifyState::Ready]);
-    let mut reload = reload::Reload::new(sources, config, node.images.clone(), front);
+    let mut reload = reload::Reload::new(sources, config, &node, front);
     tokio::join!(serve::serve(&socket.listener, &router, &stop), async {
         while signals.next().await == Asked::Reload {
             reload.reload(log);

@@ -13,6 +13,7 @@ mod telemetry;
 
 pub use front::Front;
 pub use images::images_config;
+pub use pods::live;
 pub use telemetry::telemetry;
 
 use std::sync::Arc;
@@ -46,7 +47,7 @@ pub async fn node(config: &Config) -> Result<Node> {
     let cgroups = Arc::new(Cgroups::detect(&engines::cgroups(config)).context("cannot use the host's cgroups")?);
     let runtimes = Runtimes::load(runtimes::runtimes(config)?).await.context("cannot use the runtime handlers")?;
     let networks = Networks::start(engines::network(config)).await.context("cannot watch the network configuration")?;
-    let security = security::security(config).context("cannot set up confinement")?;
+    let live = live(config).context("cannot set up confinement")?;
     let storage = engines::storage(config)?;
     let store = tokio::task::spawn_blocking(move || crio_storage::Store::open(storage)).await?;
     let store = store.context("cannot open the storage")?;
@@ -65,9 +66,8 @@ pub async fn node(config: &Config) -> Result<Node> {
         networks: Arc::new(networks),
         runtimes: Arc::new(runtimes),
         cgroups,
-        security: Arc::new(security),
         stats: Arc::clone(&stats),
     };
-    let pods = Pods::new(pods::pods(config)?, engines, host);
+    let pods = Pods::new(pods::pods(config)?, engines, host, live);
     Ok(Node { pods, images, stats })
 }

@@ -2,22 +2,24 @@
 
 use crio_config::{Config, Reload as Kind, Sources};
 use crio_images::Images;
+use crio_pods::Pods;
 use crio_telemetry::LogHandle;
 use tracing::{error, info, warn};
 
-use crate::wiring::{self, Front};
+use crate::wiring::{self, Front, Node};
 
 /// What a reload changes.
 pub struct Reload<'a> {
     sources: &'a Sources,
     config: Config,
     images: Images,
+    pods: Pods,
     front: Front,
 }
 
 impl<'a> Reload<'a> {
-    pub fn new(sources: &'a Sources, config: Config, images: Images, front: Front) -> Self {
-        Self { sources, config, images, front }
+    pub fn new(sources: &'a Sources, config: Config, node: &Node, front: Front) -> Self {
+        Self { sources, config, images: node.images.clone(), pods: node.pods.clone(), front }
     }
 
     /// Reads the configuration again. A broken one changes nothing.
@@ -46,6 +48,13 @@ impl<'a> Reload<'a> {
         self.images.reload(wiring::images_config(&self.config));
         if let Err(failure) = self.images.client().reload() {
             error!(error = %crio_types::chain(&failure), "registries.conf was not reloaded");
+        }
+        match wiring::live(&self.config) {
+            Ok(live) => {
+                self.pods.reload(live);
+                info!("the confinement of new containers was reloaded");
+            }
+            Err(failure) => error!(error = format!("{failure:#}"), "the confinement was not reloaded"),
         }
         self.front.update(&self.config);
     }

@@ -6,10 +6,12 @@ use anyhow::{Context, Result};
 use crio_cgroups::{Cgroups, Controller, Layout};
 use crio_config::{Assignment, Config, ImageVolumes};
 use crio_devices::HostDevice;
+use crio_pods::Live;
 use crio_runtime::Runtimes;
 use crio_spec::{CgroupVersion, Defaults, HostFacts, RuntimeFacts};
 use crio_types::Device;
 use oci_spec::runtime::{PosixRlimit, PosixRlimitBuilder, PosixRlimitType};
+use tracing::warn;
 
 /// The lowest OOM score adjustment there is.
 const LOWEST_OOM_SCORE: i32 = -1000;
@@ -36,7 +38,8 @@ pub fn pods(config: &Config) -> Result<crio_pods::Config> {
         infra_cpuset: runtime.infra_ctr_cpuset.clone().unwrap_or_default(),
         default_sysctls: runtime.default_sysctls.iter().map(|s| (s.name.clone(), s.value.clone())).collect(),
         additional_devices: additional_devices(config)?,
-        cdi_spec_dirs: runtime.cdi_spec_dirs.clone(),
+        allowed_devices: runtime.allowed_devices.clone(),
+        device_ownership_from_security_context: runtime.device_ownership_from_security_context,
         absent_mount_sources_to_reject: runtime.absent_mount_sources_to_reject.clone(),
         image_volumes: match config.image.image_volumes {
             ImageVolumes::Mkdir => crio_pods::ImageVolumes::Mkdir,
@@ -81,9 +84,24 @@ fn ulimits(config: &Config) -> Result<Vec<PosixRlimit>> {
     config.runtime.default_ulimits.iter().map(convert).collect()
 }
 
+/// What a reload of the configuration replaces.
+///
+/// # Errors
+/// A profile cannot be used.
+pub fn live(config: &Config) -> Result<Live> {
+    Ok(Live { security: super::security::security(config)?, cdi_spec_dirs: config.runtime.cdi_spec_dirs.clone() })
+}
+
 /// What the host can do. What depends on the runtime handler is filled in for each pod.
 pub fn host_facts(cgroups: &Cgroups, runtimes: &Runtimes) -> HostFacts {
     let default = runtimes.resolve("").ok();
+    let minimum_oom_score_adj = minimum_oom_score_adj(Path::new("/proc/self"));
+    if minimum_oom_score_adj > LOWEST_OOM_SCORE {
+        warn!(
+            minimum_oom_score_adj,
+            "without CAP_SYS_RESOURCE, containers that ask for a lower OOM score get this one"
+        );
+    }
     HostFacts {
         cgroup_version: match cgroups.layout() {
             Layout::Unified => CgroupVersion::V2,
@@ -92,7 +110,7 @@ pub fn host_facts(cgroups: &Cgroups, runtimes: &Runtimes) -> HostFacts {
         has_hugetlb: cgroups.has(Controller::Hugetlb),
         has_memory_swap: cgroups.accounts_swap(),
         has_pids: cgroups.has(Controller::Pids),
-        minimum_oom_score_adj: minimum_oom_score_adj(Path::new("/proc/self")),
+        minimum_oom_score_adj,
         runtime: RuntimeFacts {
             oci_version: default.as_ref().map(|handler| handler.features.oci_version.clone()).unwrap_or_default(),
             recursive_read_only: false,

@@ -28,8 +28,10 @@ pub fn runtimes(config: &Config) -> Result<crio_runtime::Config> {
 fn handler(config: &Config, configured: &RuntimeHandler) -> HandlerConfig {
     let inherited = if configured.inherit_default_runtime { config.default_handler() } else { None };
     let program = inherited.unwrap_or(configured);
+    // A default handler without a path is found by its own name, not by that of who inherits from it.
+    let of_default = inherited.map(|_| PathBuf::from(&config.runtime.default_runtime));
     HandlerConfig {
-        path: program.runtime_path.clone(),
+        path: program.runtime_path.clone().or(of_default),
         root: program.runtime_root.clone(),
         kind: match program.runtime_type {
             Some(RuntimeType::Vm) => HandlerKind::Vm,

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 const ENABLED: &str = "/sys/module/apparmor/parameters/enabled";
-const LOADED: &str = "/sys/kernel/security/apparmor/profiles";
+/// The kernel's list of loaded profiles.
+pub(crate) const LOADED: &str = "/sys/kernel/security/apparmor/profiles";
 
 /// The name of the profile containers get by default.
 pub const DEFAULT_PROFILE: &str = "crio-default";
@@ -55,7 +57,7 @@ const DEFAULT_TEXT: &str = include_str!("apparmor/crio-default");
 /// # Errors
 /// `apparmor_parser` is missing, fails, or does not end in time.
 pub fn install_default() -> io::Result<()> {
-    if is_loaded(DEFAULT_PROFILE)? {
+    if is_loaded(Path::new(LOADED), DEFAULT_PROFILE)? {
         return Ok(());
     }
     let mut parser = Command::new("apparmor_parser")
@@ -89,12 +91,12 @@ fn wait(parser: &mut Child) -> io::Result<std::process::ExitStatus> {
     Err(ended.err().unwrap_or_else(|| io::ErrorKind::TimedOut.into()))
 }
 
-/// Whether a profile of this name is loaded.
+/// Whether a profile of this name is in the kernel's list.
 ///
 /// # Errors
-/// The kernel's list of profiles cannot be read.
-pub fn is_loaded(name: &str) -> std::io::Result<bool> {
-    Ok(lists(&fs::read_to_string(LOADED)?, name))
+/// The list cannot be read.
+pub fn is_loaded(list: &Path, name: &str) -> std::io::Result<bool> {
+    Ok(lists(&fs::read_to_string(list)?, name))
 }
 
 /// The list has lines such as `crio-default (enforce)`; a name may hold spaces.

@@ -3,12 +3,13 @@
 //! Privileged containers get every capability the daemon has and no filter, profile or hidden path, except a seccomp
 //! profile that the configuration names for them.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crio_types::{ContainerSecurity, NamespaceMode, SandboxId, SandboxSecurity, SecurityProfile, SelinuxOptions};
 
 use crate::capability;
-use crate::seccomp::{self, DefaultProfile, Profile, ResolvedSeccomp, SeccompError};
+use crate::seccomp::{self, DefaultProfile, Profile, ResolvedSeccomp};
 use crate::{CapabilitySet, CapabilitySets, HostSecurity, apparmor, paths, selinux};
 
 mod error;
@@ -20,21 +21,30 @@ pub use error::ConfineError;
 pub struct Config {
     /// Capabilities of containers whose request names none, with or without `CAP_`.
     pub default_capabilities: Vec<String>,
-    /// A seccomp profile that replaces the built-in one.
+    /// A seccomp profile that replaces the built-in one, or [`UNCONFINED`].
     pub seccomp_profile: Option<PathBuf>,
-    /// A seccomp profile for privileged containers; `None` leaves them unconfined.
+    /// Seccomp profiles that replace it under a runtime handler, by the handler's name.
+    pub handler_seccomp_profiles: BTreeMap<String, PathBuf>,
+    /// A seccomp profile for privileged containers; `None` and [`UNCONFINED`] leave them unconfined.
     pub privileged_seccomp_profile: Option<PathBuf>,
     /// The AppArmor profile of containers whose request names none; `unconfined` for none.
     pub apparmor_profile: String,
+    /// Give pods with the host's network SELinux labels, too.
+    pub label_host_network: bool,
 }
+
+/// What stands for no profile where a file could be named.
+pub const UNCONFINED: &str = "unconfined";
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             default_capabilities: paths::owned(&capability::DEFAULT),
             seccomp_profile: None,
+            handler_seccomp_profiles: BTreeMap::new(),
             privileged_seccomp_profile: None,
             apparmor_profile: apparmor::DEFAULT_PROFILE.to_owned(),
+            label_host_network: false,
         }
     }
 }
@@ -67,8 +77,8 @@ pub struct PodContext<'a> {
     pub id: Option<&'a SandboxId>,
     /// The pod's own settings.
     pub security: &'a SandboxSecurity,
-    /// The seccomp profile of the runtime handler, which replaces the configured one.
-    pub handler_profile: Option<&'a Profile>,
+    /// The runtime handler, which may have a seccomp profile of its own.
+    pub handler: &'a str,
 }
 
 /// The security engine: configuration and host in one immutable value, replaced as a whole on a reload.
@@ -77,8 +87,10 @@ pub struct Security {
     host: HostSecurity,
     default_capabilities: CapabilitySet,
     default_profile: DefaultProfile,
+    handler_profiles: BTreeMap<String, DefaultProfile>,
     privileged_profile: Option<(PathBuf, Profile)>,
     apparmor_profile: String,
+    label_host_network: bool,
 }
 
 impl Security {
@@ -90,11 +102,17 @@ impl Security {
         let default_capabilities =
             CapabilitySet::parse(&config.default_capabilities).map_err(ConfineError::Capability)?;
         let read = |path: &PathBuf| seccomp::load(path).map_err(ConfineError::Seccomp);
-        let default_profile = match &config.seccomp_profile {
-            Some(path) => DefaultProfile::File(Box::new(read(path)?)),
-            None => DefaultProfile::BuiltIn,
+        let is_none = |path: &PathBuf| path.as_os_str() == UNCONFINED;
+        let default = |path: &PathBuf| match is_none(path) {
+            true => Ok(DefaultProfile::Unconfined),
+            false => Ok(DefaultProfile::File(Box::new(read(path)?))),
         };
-        let privileged_profile = match &config.privileged_seccomp_profile {
+        let default_profile = config.seccomp_profile.as_ref().map_or(Ok(DefaultProfile::BuiltIn), default)?;
+        let mut handler_profiles = BTreeMap::new();
+        for (handler, path) in &config.handler_seccomp_profiles {
+            handler_profiles.insert(handler.clone(), default(path)?);
+        }
+        let privileged_profile = match config.privileged_seccomp_profile.as_ref().filter(|path| !is_none(path)) {
             Some(path) => Some((path.clone(), read(path)?)),
             None => None,
         };
@@ -106,8 +124,10 @@ impl Security {
             host,
             default_capabilities,
             default_profile,
+            handler_profiles,
             privileged_profile,
             apparmor_profile: config.apparmor_profile.clone(),
+            label_host_network: config.label_host_network,
         })
     }
 
@@ -195,8 +215,7 @@ impl Security {
         requested: Option<&SecurityProfile>,
         capabilities: CapabilitySet,
     ) -> Result<ResolvedSeccomp, ConfineError> {
-        let of_handler = pod.handler_profile.map(|profile| DefaultProfile::File(Box::new(profile.clone())));
-        let default = of_handler.as_ref().unwrap_or(&self.default_profile);
+        let default = self.handler_profiles.get(pod.handler).unwrap_or(&self.default_profile);
         seccomp::resolve(requested, default, capabilities, &self.host).map_err(ConfineError::Seccomp)
     }
 
@@ -207,7 +226,7 @@ impl Security {
         let Some(name) = apparmor::resolve(requested, &self.apparmor_profile) else {
             return Ok(None);
         };
-        match apparmor::is_loaded(&name) {
+        match apparmor::is_loaded(&self.host.apparmor_profiles, &name) {
             Ok(true) => Ok(Some(name)),
             Ok(false) => Err(ConfineError::AppArmorNotLoaded { name }),
             Err(source) => Err(ConfineError::AppArmor { name, source }),
@@ -220,7 +239,9 @@ impl Security {
         requested: Option<&SelinuxOptions>,
     ) -> Result<Option<selinux::Labels>, ConfineError> {
         let namespaces = &pod.security.namespaces;
-        let shares_host = namespaces.pid == NamespaceMode::Node || namespaces.ipc == NamespaceMode::Node;
+        let shares_host = namespaces.pid == NamespaceMode::Node
+            || namespaces.ipc == NamespaceMode::Node
+            || (namespaces.network == NamespaceMode::Node && !self.label_host_network);
         if !self.host.selinux || shares_host {
             return Ok(None);
         }
@@ -241,14 +262,6 @@ impl Security {
         }
         masked
     }
-}
-
-/// Whether `path` is a seccomp profile that can be used, for checking a configuration before it is swapped in.
-///
-/// # Errors
-/// Why not.
-pub fn check_profile(path: &Path) -> Result<(), SeccompError> {
-    seccomp::load(path).map(drop)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What this host can enforce, looked up once when the daemon starts.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::{CapabilitySet, apparmor, selinux};
 
@@ -13,6 +14,8 @@ pub struct HostSecurity {
     pub seccomp: bool,
     /// AppArmor is in force.
     pub apparmor: bool,
+    /// The kernel's list of loaded AppArmor profiles.
+    pub apparmor_profiles: PathBuf,
     /// SELinux is in force.
     pub selinux: bool,
     /// Kernel version as `(major, minor)`, for rules of profiles that need a newer one.
@@ -35,6 +38,7 @@ impl HostSecurity {
             bounding: CapabilitySet::from_bits(bounding),
             seccomp: field(&status, "Seccomp").is_some(),
             apparmor: apparmor::enabled(),
+            apparmor_profiles: PathBuf::from(apparmor::LOADED),
             selinux: selinux::enabled(),
             kernel: kernel_version(&rustix::system::uname().release().to_string_lossy()),
             leaky_paths: leaky_paths(),

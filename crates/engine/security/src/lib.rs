@@ -18,6 +18,6 @@ pub mod selinux;
 pub mod user;
 
 pub use capability::{CapabilitySet, CapabilitySets};
-pub use confinement::{Config, ConfineError, Confinement, PodContext, Security, check_profile};
+pub use confinement::{Config, ConfineError, Confinement, PodContext, Security, UNCONFINED};
 pub use host::HostSecurity;
 pub use user::{ResolvedUser, SynthesisedFile, UserError, UserRequest};

@@ -34,6 +34,8 @@ pub enum DefaultProfile {
     BuiltIn,
     /// A profile of the administrator's.
     File(Box<Profile>),
+    /// None: the administrator wants it so.
+    Unconfined,
 }
 
 /// Why a filter cannot be made.
@@ -92,13 +94,16 @@ pub fn resolve(
     match requested {
         None => Ok(unconfined("")),
         Some(SecurityProfile::Unconfined) => Ok(unconfined("Unconfined")),
-        Some(SecurityProfile::RuntimeDefault) if !host.seccomp => Ok(unconfined("Unconfined")),
+        Some(SecurityProfile::RuntimeDefault) if !host.seccomp || *default == DefaultProfile::Unconfined => {
+            Ok(unconfined("Unconfined"))
+        }
         Some(SecurityProfile::Localhost(_)) if !host.seccomp => Err(SeccompError::NotSupported),
         Some(SecurityProfile::RuntimeDefault) => Ok(ResolvedSeccomp {
-            filter: Some(match default {
-                DefaultProfile::BuiltIn => builtin::filter(capabilities),
-                DefaultProfile::File(profile) => profile.filter(capabilities, host.kernel),
-            }),
+            filter: match default {
+                DefaultProfile::BuiltIn => Some(builtin::filter(capabilities)),
+                DefaultProfile::File(profile) => Some(profile.filter(capabilities, host.kernel)),
+                DefaultProfile::Unconfined => None,
+            },
             reference: "RuntimeDefault".to_owned(),
         }),
         Some(SecurityProfile::Localhost(path)) => Ok(ResolvedSeccomp {
@@ -133,6 +138,17 @@ mod tests {
         check(Some(&SecurityProfile::Unconfined), true, (false, "Unconfined"));
         check(Some(&SecurityProfile::RuntimeDefault), true, (true, "RuntimeDefault"));
         check(Some(&SecurityProfile::RuntimeDefault), false, (false, "Unconfined"));
+    }
+
+    #[test]
+    fn an_administrator_can_do_without() {
+        for (requested, reference) in
+            [(SecurityProfile::RuntimeDefault, "Unconfined"), (SecurityProfile::Unconfined, "Unconfined")]
+        {
+            let default = DefaultProfile::Unconfined;
+            let resolved = resolve(Some(&requested), &default, CapabilitySet::EMPTY, &host(true)).expect("ok");
+            assert_eq!((resolved.filter, resolved.reference.as_str()), (None, reference));
+        }
     }
 
     #[test]

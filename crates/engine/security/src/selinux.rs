@@ -4,9 +4,13 @@
 //! that keeps two pods apart is made of the pod's random id, so that all its containers get the same one without a
 //! table, before and after a restart; two pods share a pair with a chance of one in half a million.
 
+mod relabel;
+
 use std::path::Path;
 
 use crio_types::{SandboxId, SelinuxOptions};
+
+pub use relabel::{RelabelError, relabel};
 
 /// The type of privileged containers' processes, which no rule confines.
 pub const PRIVILEGED_TYPE: &str = "spc_t";
@@ -21,6 +25,14 @@ pub struct Labels {
     pub process: String,
     /// `user:role:type:level` of the files.
     pub mount: String,
+}
+
+impl Labels {
+    /// Whether nothing confines the processes, so that volumes are left as they are for them.
+    #[must_use]
+    pub fn is_unconfined(&self) -> bool {
+        self.process.split(':').nth(2) == Some(PRIVILEGED_TYPE)
+    }
 }
 
 /// A level that cannot be one.
@@ -94,6 +106,14 @@ mod tests {
         let labels = labels(&SelinuxOptions::default(), "s0:c1,c2").expect("labels");
         assert_eq!(labels.process, "system_u:system_r:container_t:s0:c1,c2");
         assert_eq!(labels.mount, "system_u:object_r:container_file_t:s0:c1,c2");
+    }
+
+    #[test]
+    fn only_the_privileged_type_is_unconfined() {
+        for (kind, expected) in [("", false), ("container_t", false), ("spc_t", true), ("spc_t_like", false)] {
+            let options = SelinuxOptions { kind: kind.to_owned(), ..SelinuxOptions::default() };
+            assert_eq!(labels(&options, "s0").expect("labels").is_unconfined(), expected, "{kind:?}");
+        }
     }
 
     #[test]

@@ -29,8 +29,10 @@ pub struct Config {
     pub default_sysctls: Labels,
     /// Devices every container gets (`additional_devices`).
     pub additional_devices: Vec<HostDevice>,
-    /// Directories with specifications of devices (`cdi_spec_dirs`).
-    pub cdi_spec_dirs: Vec<PathBuf>,
+    /// Devices that a pod's annotation may name (`allowed_devices`).
+    pub allowed_devices: Vec<PathBuf>,
+    /// Requested devices belong to the user the container runs as (`device_ownership_from_security_context`).
+    pub device_ownership_from_security_context: bool,
     /// Host paths that must exist instead of being made (`absent_mount_sources_to_reject`).
     pub absent_mount_sources_to_reject: Vec<PathBuf>,
     /// What becomes of the volumes an image declares (`image_volumes`).

@@ -1,7 +1,9 @@
 //! What every operation needs: the engines, the index, the events and the running operations.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use crio_cgroups::Cgroups;
 use crio_images::Images;
 use crio_network::Networks;
@@ -37,10 +39,17 @@ pub struct Engines {
     pub runtimes: Arc<Runtimes>,
     /// Control groups.
     pub cgroups: Arc<Cgroups>,
-    /// Confinement.
-    pub security: Arc<Security>,
     /// Use of resources.
     pub stats: Arc<Collector>,
+}
+
+/// What a reload of the configuration replaces as a whole.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// Confinement.
+    pub security: Security,
+    /// Directories with specifications of devices (`cdi_spec_dirs`).
+    pub cdi_spec_dirs: Vec<PathBuf>,
 }
 
 /// Shared by all operations.
@@ -48,6 +57,8 @@ pub struct Engines {
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) engines: Engines,
+    /// What counts for the containers that are made from now on.
+    pub(crate) live: ArcSwap<Live>,
     /// What the host can do, apart from what depends on the runtime handler.
     pub(crate) host: HostFacts,
     pub(crate) index: Index,

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 pub use config::{Config, ImageVolumes};
 pub use container::exec::ExecOutcome;
-pub use context::Engines;
+pub use context::{Engines, Live};
 pub use error::{Failure, Outcome, PodError};
 pub use events::{ContainerEvent, EventStream};
 pub use filter::{ContainerFilter, SandboxFilter};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use crio_spec::HostFacts;
 use crio_stats::{MeasuredPod, MetricDescriptor, PodMetrics};
 use crio_types::{
@@ -25,7 +26,7 @@ use crate::info::{self, Inspection};
 use crate::labels;
 use crate::sandbox::run::{self, RunRequest};
 use crate::sandbox::{Sandbox, remove as sandbox_remove, stop as sandbox_stop};
-use crate::{Config, ContainerFilter, Engines, EventStream, Outcome, PodError, SandboxFilter, recover};
+use crate::{Config, ContainerFilter, Engines, EventStream, Live, Outcome, PodError, SandboxFilter, recover};
 
 /// How long a stopping daemon waits for running operations.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -48,12 +49,13 @@ pub struct Pods(Arc<Context>);
 impl Pods {
     /// Pods made with these engines. Nothing is known yet: see [`Pods::recover`].
     #[must_use]
-    pub fn new(config: Config, engines: Engines, host: HostFacts) -> Self {
+    pub fn new(config: Config, engines: Engines, host: HostFacts, live: Live) -> Self {
         let tasks = TaskTracker::new();
         let operations = Running::new(&tasks);
         Self(Arc::new(Context {
             config,
             engines,
+            live: ArcSwap::from_pointee(live),
             host,
             index: Index::default(),
             events: Arc::new(Events::new()),
@@ -62,6 +64,11 @@ impl Pods {
             shutdown: CancellationToken::new(),
             operations,
         }))
+    }
+
+    /// Puts a reloaded configuration in force for the containers that are made from now on.
+    pub fn reload(&self, live: Live) {
+        self.0.live.store(Arc::new(live));
     }
 
     /// Takes over what the last daemon left. Call once, before serving. What failed comes back, for the log.

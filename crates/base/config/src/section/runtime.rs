@@ -121,7 +121,7 @@ section! {
             => option().flag("default-sysctls").env(&["CONTAINER_DEFAULT_SYSCTLS"]);
         /// Devices that the devices annotation may name.
         allowed_devices: Vec<PathBuf> as List<AbsolutePath> = vec!["/dev/fuse".into(), "/dev/net/tun".into()]
-            => option().flag("allowed-devices").env(&["CONTAINER_ALLOWED_DEVICES"]).accepted();
+            => option().flag("allowed-devices").env(&["CONTAINER_ALLOWED_DEVICES"]);
         /// Host devices of every container, as host:container:permissions.
         additional_devices: Vec<DeviceNode> as List<DeviceRule> = Vec::new()
             => option().flag("additional-devices").env(&["CONTAINER_ADDITIONAL_DEVICES"]);
@@ -130,7 +130,7 @@ section! {
             => option().flag("cdi-spec-dirs").env(&["CONTAINER_CDI_SPEC_DIRS"]).live();
         /// Whether devices belong to the user and group the container runs as.
         device_ownership_from_security_context: bool as Switch = false
-            => option().flag("device-ownership-from-security-context").accepted();
+            => option().flag("device-ownership-from-security-context");
         /// Directories of OCI hooks.
         hooks_dir: Vec<PathBuf> as List<AnyPath> = vec!["/usr/share/containers/oci/hooks.d".into()]
             => option().flag("hooks-dir").env(&["CONTAINER_HOOKS_DIR"]).accepted();
@@ -211,7 +211,7 @@ section! {
             => option().flag("additional-artifact-stores").accepted();
         /// Whether pods of the host network run without SELinux labels.
         hostnetwork_disable_selinux: bool as Switch = true
-            => option().flag("hostnetwork-disable-selinux").env(&["CONTAINER_HOSTNETWORK_DISABLE_SELINUX"]).accepted();
+            => option().flag("hostnetwork-disable-selinux").env(&["CONTAINER_HOSTNETWORK_DISABLE_SELINUX"]);
         /// Whether host ports of pods are ignored.
         disable_hostport_mapping: bool as Switch = false
             => option().flag("disable-hostport-mapping").env(&["DISABLE_HOSTPORT_MAPPING"]);

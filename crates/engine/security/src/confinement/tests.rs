@@ -9,6 +9,7 @@ fn host() -> HostSecurity {
         bounding: CapabilitySet::ALL.without(CapabilitySet::parse(["SYS_RESOURCE"]).expect("known")),
         seccomp: true,
         apparmor: false,
+        apparmor_profiles: PathBuf::new(),
         selinux: false,
         kernel: (6, 1),
         leaky_paths: vec!["/proc/interrupts".to_owned()],
@@ -25,7 +26,7 @@ fn confine(
     request: &ContainerSecurity,
 ) -> Result<Confinement, ConfineError> {
     let id = SandboxId::from_bytes([7; 32]);
-    let pod = PodContext { id: Some(&id), security: pod, handler_profile: None };
+    let pod = PodContext { id: Some(&id), security: pod, handler: "crun" };
     engine(host).confine_in_pod(&pod, request)
 }
 
@@ -104,7 +105,7 @@ fn selinux_labels_follow_the_pod() {
 #[test]
 fn the_pause_container_can_do_nothing() {
     let id = SandboxId::from_bytes([7; 32]);
-    let pod = PodContext { id: Some(&id), security: &SandboxSecurity::default(), handler_profile: None };
+    let pod = PodContext { id: Some(&id), security: &SandboxSecurity::default(), handler: "crun" };
     let confinement = engine(host()).confine_infra_of(&pod).expect("confined");
     assert!(confinement.no_new_privileges);
     assert!(confinement.capabilities.bounding.is_empty());
@@ -123,7 +124,7 @@ fn a_configured_profile_replaces_the_built_in_one() {
     };
     let engine = Security::load(&config, host()).expect("loads");
     let id = SandboxId::from_bytes([7; 32]);
-    let pod = PodContext { id: Some(&id), security: &SandboxSecurity::default(), handler_profile: None };
+    let pod = PodContext { id: Some(&id), security: &SandboxSecurity::default(), handler: "crun" };
     for privileged in [false, true] {
         let request = ContainerSecurity {
             privileged,
@@ -135,4 +136,91 @@ fn a_configured_profile_replaces_the_built_in_one() {
     }
     let missing = Config { seccomp_profile: Some(directory.path().join("missing")), ..Config::default() };
     assert!(Security::load(&missing, host()).is_err());
+}
+
+#[test]
+fn a_handler_can_have_a_profile_of_its_own() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let file = |name: &str, action: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, format!(r#"{{"defaultAction":"{action}","syscalls":[]}}"#)).expect("written");
+        path
+    };
+    let config = Config {
+        seccomp_profile: Some(file("all", "SCMP_ACT_LOG")),
+        handler_seccomp_profiles: [
+            ("strict".to_owned(), file("strict", "SCMP_ACT_KILL_PROCESS")),
+            ("free".to_owned(), PathBuf::from(UNCONFINED)),
+        ]
+        .into(),
+        privileged_seccomp_profile: Some(PathBuf::from(UNCONFINED)),
+        ..Config::default()
+    };
+    let security = Security::load(&config, host()).expect("loads");
+    let request = ContainerSecurity { seccomp: Some(SecurityProfile::RuntimeDefault), ..ContainerSecurity::default() };
+    let action = |handler: &str, request: &ContainerSecurity| {
+        let pod = PodContext { id: None, security: &SandboxSecurity::default(), handler };
+        let confinement = security.confine_in_pod(&pod, request).expect("confined");
+        confinement.seccomp.filter.map(|filter| filter.default_action())
+    };
+    use oci_spec::runtime::LinuxSeccompAction::{ScmpActKillProcess, ScmpActLog};
+    assert_eq!(action("crun", &request), Some(ScmpActLog));
+    assert_eq!(action("strict", &request), Some(ScmpActKillProcess));
+    assert_eq!(action("free", &request), None);
+    assert_eq!(action("strict", &ContainerSecurity { privileged: true, ..request }), None);
+    let missing = Config { seccomp_profile: Some(directory.path().join("missing")), ..Config::default() };
+    assert!(Security::load(&missing, host()).is_err(), "a profile that is not there is no confinement");
+}
+
+#[test]
+fn only_a_loaded_apparmor_profile_confines() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let list = directory.path().join("profiles");
+    std::fs::write(&list, "mine (enforce)\nfallback (enforce)\n").expect("written");
+    let local = |name: &str| Some(SecurityProfile::Localhost(name.to_owned()));
+    let confine = |apparmor: bool, list: &PathBuf, requested: Option<SecurityProfile>, privileged: bool| {
+        let host = HostSecurity { apparmor, apparmor_profiles: list.clone(), ..host() };
+        let config = Config { apparmor_profile: "fallback".to_owned(), ..Config::default() };
+        let pod = PodContext { id: None, security: &SandboxSecurity::default(), handler: "" };
+        let request = ContainerSecurity { apparmor: requested, privileged, ..ContainerSecurity::default() };
+        let confined = Security::load(&config, host).expect("loads").confine_in_pod(&pod, &request);
+        confined.map(|confinement| confinement.apparmor).map_err(|error| (error.kind(), error.to_string()))
+    };
+    let cases = [
+        (None, false, Some("fallback")),
+        (Some(SecurityProfile::RuntimeDefault), false, Some("fallback")),
+        (Some(SecurityProfile::Unconfined), false, None),
+        (local("mine"), false, Some("mine")),
+        (local("localhost/mine"), false, Some("mine")),
+        (local("mine"), true, None),
+    ];
+    for (requested, privileged, expected) in cases {
+        let found = confine(true, &list, requested.clone(), privileged).expect("confined");
+        assert_eq!(found.as_deref(), expected, "{requested:?}");
+    }
+    let (kind, text) = confine(true, &list, local("localhost/other"), false).expect_err("not loaded");
+    assert_eq!((kind, text.contains("other")), (ErrorKind::InvalidArgument, true), "{text}");
+    let missing = directory.path().join("missing");
+    assert!(confine(true, &missing, local("mine"), false).is_err(), "what cannot be found out is not assumed");
+    assert_eq!(confine(false, &missing, local("other"), false), Ok(None), "without AppArmor no profile counts");
+}
+
+#[test]
+fn labels_go_with_namespaces() {
+    use NamespaceMode::{Node, Pod};
+    let labelled = |config: &Config, pid: NamespaceMode, ipc: NamespaceMode, network: NamespaceMode| {
+        let host = HostSecurity { selinux: true, ..host() };
+        let namespaces = crio_types::NamespaceOptions { pid, ipc, network, user: None };
+        let pod = SandboxSecurity { namespaces, ..SandboxSecurity::default() };
+        let id = SandboxId::from_bytes([7; 32]);
+        let pod = PodContext { id: Some(&id), security: &pod, handler: "" };
+        let security = Security::load(config, host).expect("loads");
+        security.confine_in_pod(&pod, &ContainerSecurity::default()).expect("confined").selinux.is_some()
+    };
+    let plain = Config::default();
+    assert!(labelled(&plain, Pod, Pod, Pod));
+    assert!(!labelled(&plain, Node, Pod, Pod));
+    assert!(!labelled(&plain, Pod, Node, Pod));
+    assert!(!labelled(&plain, Pod, Pod, Node));
+    assert!(labelled(&Config { label_host_network: true, ..plain }, Pod, Pod, Node));
 }

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use crio_cgroups::{Cgroups, Placement};
 use crio_images::ResolvedImage;
 use crio_runtime::{CreateRequest as RuntimeRequest, Created, LogFile, Stdio};
-use crio_types::{ContainerConfig, ContainerId, ContainerState, EventKind, NamespaceMode, Signal, container_name};
+use crio_types::{
+    ContainerConfig, ContainerId, ContainerState, EventKind, ImageSpec, NamespaceMode, Signal, container_name,
+};
 
 use crate::container::image_volume::{self, Holds, ImageVolume};
 use crate::container::remove::{RuntimeState, release_container};
@@ -84,15 +86,21 @@ async fn create(
     Ok(container.id().clone())
 }
 
-/// Whether the signature policy of the pod's namespace still allows the image, which may have come before the policy.
+/// Whether the signature policy of the pod's namespace still allows the image, and those that are mounted: they may have
+/// come before the policy.
 async fn check_policy(context: &Context, sandbox: &Sandbox, config: &ContainerConfig) -> Result<(), PodError> {
     let images = context.engines.images.clone();
     let namespace = sandbox.status().metadata.namespace.clone();
-    let specified = &config.image.user_specified_image;
-    let name = if specified.is_empty() { config.image.image.clone() } else { specified.clone() };
-    let check =
-        move || images.check_policy(&namespace, &name).map_err(PodError::step("checking the signature policy", &name));
-    context.blocking("CreateContainer", check).await
+    let mounted = config.mounts.iter().filter_map(|mount| Some(&mount.image.as_ref()?.image));
+    let name = |spec: &ImageSpec| {
+        let specified = &spec.user_specified_image;
+        if specified.is_empty() { spec.image.clone() } else { specified.clone() }
+    };
+    let names: Vec<String> = std::iter::once(&config.image).chain(mounted).map(name).collect();
+    let allowed = move |name: &String| {
+        images.check_policy(&namespace, name).map_err(PodError::step("checking the signature policy", name))
+    };
+    context.blocking("CreateContainer", move || names.iter().try_for_each(allowed)).await
 }
 
 /// A retry whose first call finished: the same request gets the container it made.

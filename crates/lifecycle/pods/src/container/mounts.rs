@@ -5,6 +5,7 @@ mod source;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crio_security::selinux::{Labels, relabel};
 use crio_spec::{MountKind, ResolvedMount, Sharing};
 use crio_storage::Store;
 use crio_types::{ImageMount, Mount, Propagation};
@@ -42,13 +43,14 @@ impl Resolved {
     }
 }
 
-/// Resolves all mounts of a container's request, and mounts its images with this label.
+/// Resolves all mounts of a container's request, mounts its images, and gives the volumes that ask for it its label.
 pub(crate) fn resolve(
     config: &Config,
     store: &Store,
     record: &ContainerRecord,
-    label: &str,
+    labels: Option<&Labels>,
 ) -> Result<Resolved, PodError> {
+    let label = labels.map_or("", |labels| labels.mount.as_str());
     let mut resolved = Resolved::default();
     let mounts = &record.config.mounts;
     let table = mount_table(mounts)?;
@@ -60,6 +62,10 @@ pub(crate) fn resolve(
             continue;
         }
         let (mount, source) = resolve_one(config, mount, &table)?;
+        if mount.mount.selinux_relabel && labels.is_some_and(|labels| !labels.is_unconfined()) {
+            let relabelled = relabel(&source, &source.path, label);
+            relabelled.map_err(PodError::step("labelling a volume", format!("container {}", record.id)))?;
+        }
         let destination = PathBuf::from(&mount.mount.container_path);
         resolved.expected.push(Expected { source, destination });
         resolved.mounts.push(mount);

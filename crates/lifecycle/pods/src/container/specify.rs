@@ -42,13 +42,15 @@ pub(crate) struct Bundle {
 /// Makes the bundle of a planned container.
 pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Result<Bundle, PodError> {
     let record = &plan.record;
-    let confinement = context.engines.security.confine_in_pod(&pod_context(&sandbox.record()), &record.config.security);
+    let pod = sandbox.record();
+    let security = &context.live.load().security;
+    let confinement = security.confine_in_pod(&pod_context(sandbox, &pod), &record.config.security);
     let of = format!("container {:?}", record.config.metadata.name);
     let confinement = confinement.map_err(PodError::step("confining", of))?;
     let label = mount_label(&confinement);
     let rootfs = mount_root(context, record, plan, label)?;
     let user = resolve_user(&rootfs, plan)?;
-    let mut resolved = mounts::resolve(&context.config, &context.engines.store, record, label)?;
+    let mut resolved = mounts::resolve(&context.config, &context.engines.store, record, confinement.selinux.as_ref())?;
     let requested = resolved.shown(record);
     resolved.mounts.extend(image_volumes(context, plan, &rootfs, &resolved.mounts)?);
     make_working_dir(&rootfs, plan)?;
@@ -225,8 +227,8 @@ fn specify(context: &Context, sandbox: &Sandbox, plan: &Plan, facts: &Facts<'_>)
 }
 
 /// The pod, as far as the confinement of its containers goes.
-pub(crate) fn pod_context(pod: &SandboxRecord) -> PodContext<'_> {
-    PodContext { id: Some(&pod.id), security: &pod.config.security, handler_profile: None }
+pub(crate) fn pod_context<'a>(sandbox: &'a Sandbox, pod: &'a SandboxRecord) -> PodContext<'a> {
+    PodContext { id: Some(&pod.id), security: &pod.config.security, handler: &sandbox.handler().name }
 }
 
 /// What the sandbox's facts borrow from.

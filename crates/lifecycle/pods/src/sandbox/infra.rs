@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &Arc<Context>, sandbox: &Arc<Sandbox>, id: &Con
 pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Result<specify::Bundle, PodError> {
     let of = || format!("the pause container of {}", sandbox.id());
     let pod = sandbox.record();
-    let confinement = context.engines.security.confine_infra_of(&specify::pod_context(&pod));
+    let confinement = context.live.load().security.confine_infra_of(&specify::pod_context(sandbox, &pod));
     let confinement = confinement.map_err(PodError::step("confining", of()))?;
     let rootfs = specify::mount_root(context, &plan.record, plan, specify::mount_label(&confinement))?;
     let owned = specify::OwnedSandboxFacts::of(sandbox, &pod)?;

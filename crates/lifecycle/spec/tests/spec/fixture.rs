@@ -93,7 +93,7 @@ impl Fixture {
 
     pub(crate) fn confinement(&self) -> Confinement {
         let security = Security::load(&Config::default(), self.host_security.clone()).expect("loads");
-        let pod = PodContext { id: Some(&self.sandbox_id), security: &self.sandbox.security, handler_profile: None };
+        let pod = PodContext { id: Some(&self.sandbox_id), security: &self.sandbox.security, handler: "crun" };
         security.confine_in_pod(&pod, &self.config.security).expect("confined")
     }
 
@@ -191,6 +191,7 @@ fn host_security() -> HostSecurity {
         bounding: crio_security::CapabilitySet::ALL,
         seccomp: true,
         apparmor: false,
+        apparmor_profiles: PathBuf::new(),
         selinux: false,
         kernel: (6, 1),
         leaky_paths: Vec::new(),

@@ -5,7 +5,7 @@
 //! runtime is done, before anything of the container runs, what it mounted must be what was opened.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use crio_sys::confined::{self, Root};
@@ -46,6 +46,12 @@ impl Source {
     fn identity(&self) -> io::Result<(u64, u64)> {
         let status = rustix::fs::fstat(&self.open)?;
         Ok((status.st_dev, status.st_ino))
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.open.as_fd()
     }
 }
 
