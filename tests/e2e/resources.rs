@@ -239,8 +239,9 @@ async fn what_the_node_cannot_limit_is_left_out() -> Result<()> {
     let score = fs::read_to_string(format!("/proc/{process}/oom_score_adj"))?;
     assert_eq!(score.trim().parse::<i64>()?, if may_lower { -999 } else { own });
     assert_eq!(stage.node.log().contains("without CAP_SYS_RESOURCE"), !may_lower, "it is said once, at the start");
-    assert_eq!(limit(process, "memory", "memory.limit_in_bytes", "memory.max")?, (64 * MIB).to_string());
-    if let Ok(swap) = limit(process, "memory", "memory.memsw.limit_in_bytes", "memory.swap.max") {
+    let group = Limited::find(&stage, "left-out", &id).await?;
+    assert_eq!(group.read("memory", "memory.limit_in_bytes", "memory.max")?, (64 * MIB).to_string());
+    if let Ok(swap) = group.read("memory", "memory.memsw.limit_in_bytes", "memory.swap.max") {
         assert!([(96 * MIB).to_string(), (32 * MIB).to_string()].contains(&swap), "{swap}");
     }
     stage.close().await
