@@ -26,5 +26,6 @@ pub use features::Features;
 pub use handler::{Handler, LoadError, ResolveError, Runtimes};
 pub use monitor::{
     AttachStdio, Attachment, ConnectError, CreateRequest, Created, ExecError, ExecLimits, ExecOutcome, ExecSession,
-    ExecStdio, LogFile, Monitor, MonitorError, MonitorLaunch, SpawnError, Stdio, attach_pipe, set_terminal_size,
+    ExecStdio, LogFile, Monitor, MonitorError, MonitorLaunch, SpawnError, Stdio, Terminal, attach_pipe,
+    set_terminal_size,
 };

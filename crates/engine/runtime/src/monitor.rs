@@ -11,6 +11,7 @@ mod error;
 mod exec;
 mod pending;
 mod spawn;
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use attach::{AttachStdio, Attachment, attach_pipe};
 pub use error::{ConnectError, ExecError, MonitorError, SpawnError};
 pub use exec::{ExecLimits, ExecOutcome, ExecSession, ExecStdio, set_terminal_size};
 pub use spawn::MonitorLaunch;
+pub use terminal::Terminal;
 
 pub(crate) use spawn::DEFAULT_PATH;
 
