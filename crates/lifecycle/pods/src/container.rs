@@ -8,6 +8,7 @@ pub(crate) mod exec;
 pub(crate) mod image_volume;
 pub(crate) mod mounts;
 pub(crate) mod remove;
+pub(crate) mod session;
 pub(crate) mod specify;
 pub(crate) mod start;
 pub(crate) mod stop;

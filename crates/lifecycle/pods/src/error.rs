@@ -111,6 +111,15 @@ pub enum PodError {
         /// The container.
         id: String,
     },
+    /// The pipes or the terminal between a client and a container could not be made.
+    #[error("connecting the streams of container {id}")]
+    Streams {
+        /// The container.
+        id: String,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
     /// A limit of this daemon is reached.
     #[error("limit reached: {what}")]
     LimitReached {
@@ -226,7 +235,7 @@ impl Classified for PodError {
             Self::Teardown { failures, .. } => failures.first().map_or(ErrorKind::Internal, Self::kind),
             Self::Joined(error) => error.kind(),
             Self::Interrupted { .. } => ErrorKind::Unavailable,
-            Self::File { .. } | Self::Unkillable { .. } => ErrorKind::Internal,
+            Self::Streams { .. } | Self::File { .. } | Self::Unkillable { .. } => ErrorKind::Internal,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! * `operation`: an operation outlives its call, and a repeated call joins it
 //! * `sandbox` and `container`: what exists, and one module for each thing that is done to it
 //! * `record`: what a restarted daemon finds; `recover` reads it
+//! * `session`: a client's streams into a container
 //! * `life`: a container's states; `watch`: how its end becomes known
 //! * `index`: ids and names; `events`: for those who watch; `info` and `usage`: for those who look closer
 //!
@@ -29,6 +30,7 @@ mod pods;
 mod record;
 mod recover;
 mod sandbox;
+mod session;
 mod usage;
 mod watch;
 
@@ -42,6 +44,10 @@ pub use events::{ContainerEvent, EventStream};
 pub use filter::{ContainerFilter, SandboxFilter};
 pub use info::Inspection;
 pub use pods::{HandlerInfo, Pods};
+pub use sandbox::forward::PortForward;
+pub use session::{
+    AttachRequest, ExecRequest, Session, SessionEnd, SessionEnding, SessionInput, SessionOutput, SessionSizes, Wanted,
+};
 
 /// Marks the storage's container records that are ours, among those of other programs on the same storage.
 const OWNER: &str = "crio-rs";

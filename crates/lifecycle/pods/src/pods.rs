@@ -3,6 +3,8 @@
 //! Here ids become objects and unknown ids become what CRI wants of them; what is done then is in `sandbox` and
 //! `container`. Readers answer from published snapshots.
 
+mod sessions;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 //! is written to the pod's directory and then published, so that readers take the snapshot and never the lock.
 
 pub(crate) mod files;
+pub(crate) mod forward;
 pub(crate) mod infra;
 pub(crate) mod release;
 pub(crate) mod remove;
