@@ -4,13 +4,15 @@
 //! * `refusals/`: bad input of every kind, and the host as before
 //! * `crash/`: the daemon or a monitor killed at a bad moment
 //! * `interop/`: other programs on the same stores and sockets
+//! * `streaming/`: exec, attach and port-forward, as crictl and other clients do them
 //! * `conformance/`: crictl and critest
 //! * `guest/`: what needs cgroup v2, systemd or AppArmor: `cargo xtask guest [filter]`
 //!
 //! [`Stage`] is what nearly every test begins with: a registry with an image, and a node that knows it. A test ends with
 //! [`Stage::close`], which fails when anything is left on the host. [`workload`] has pods and containers and what became of
-//! them, [`log`] reads container logs, [`images`] builds images that are more than busybox, [`hostile`] is a registry that lies.
+//! them, [`crictl`] is that client, [`log`] reads container logs, [`images`] builds images that are more than busybox, [`hostile`] is a registry that lies.
 
+pub mod crictl;
 pub mod hostile;
 pub mod images;
 pub mod log;

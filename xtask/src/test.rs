@@ -12,7 +12,7 @@ use crate::{check, setup};
 
 const RUNTIMES: [&str; 2] = ["crun", "runc"];
 /// The test programs of `tests/` that run with every runtime, and those that need one only.
-const WITH_EACH_RUNTIME: [&str; 2] = ["e2e", "crash"];
+const WITH_EACH_RUNTIME: [&str; 3] = ["e2e", "streaming", "crash"];
 const ONCE: [&str; 3] = ["refusals", "interop", "conformance"];
 
 /// Runs everything, or only the black-box tests whose name holds `filter`.

@@ -53,17 +53,20 @@ async fn serve(sources: &Sources, config: Config, log: &LogHandle) -> Result<()>
     let mut signals = Signals::new()?;
     let socket = socket::bind(&config.api.listen).await?;
     let node = wiring::node(&config).await?;
+    // Before recovery, so that a port that is taken changes nothing.
+    let streaming = wiring::streaming(&config, node.pods.clone()).await?;
     recover(&node).await;
     let stop = CancellationToken::new();
     let measuring = tokio::spawn({
         let (stats, images, stop) = (Arc::clone(&node.stats), node.images.clone(), stop.clone());
         async move { stop.run_until_cancelled(async { tokio::join!(stats.run(), images.count_inodes()) }).await }
     });
-    let (front, router) = Front::new(&node, &config);
-    info!(socket = %config.api.listen.display(), version = env!("CARGO_PKG_VERSION"), "ready");
+    let (front, router) = Front::new(&node, streaming.urls(), &config);
+    let (socket_path, streams) = (config.api.listen.display(), streaming.base_url());
+    info!(socket = %socket_path, streams, version = env!("CARGO_PKG_VERSION"), "ready");
     notify(&[NotifyState::Ready]);
     let mut reload = reload::Reload::new(sources, config, &node, front);
-    tokio::join!(serve::serve(&socket.listener, &router, &stop), async {
+    tokio::join!(serve::serve(&socket.listener, &router, &stop), streaming.serve(&stop), async {
         while signals.next().await == Asked::Reload {
             reload.reload(log);
         }

@@ -9,11 +9,13 @@ mod images;
 mod pods;
 mod runtimes;
 mod security;
+mod streaming;
 mod telemetry;
 
 pub use front::Front;
 pub use images::images_config;
 pub use pods::live;
+pub use streaming::streaming;
 pub use telemetry::telemetry;
 
 use std::sync::Arc;

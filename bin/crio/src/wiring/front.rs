@@ -6,6 +6,7 @@ use axum::Router;
 use crio_config::{CgroupManager, Config};
 use crio_cri_server::{PodEvents, Services};
 use crio_inspect::{CgroupDriver, Inspected};
+use crio_streaming::Urls;
 use tokio::sync::watch;
 
 use super::Node;
@@ -19,13 +20,17 @@ pub struct Front {
 
 impl Front {
     /// gRPC and the inspection interface on one router, and the handle that changes what they tell.
-    pub fn new(node: &Node, config: &Config) -> (Self, Router) {
+    pub fn new(node: &Node, streaming: Urls, config: &Config) -> (Self, Router) {
         let front = Self {
             services: watch::Sender::new(Arc::new(service_settings(config))),
             inspect: watch::Sender::new(Arc::new(inspect_settings(config))),
         };
-        let services =
-            Services { pods: node.pods.clone(), images: node.images.clone(), settings: front.services.subscribe() };
+        let services = Services {
+            pods: node.pods.clone(),
+            images: node.images.clone(),
+            streaming,
+            settings: front.services.subscribe(),
+        };
         let inspected =
             Inspected { pods: node.pods.clone(), images: node.images.clone(), settings: front.inspect.subscribe() };
         let limits = crio_cri_server::Config {

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use crio_images::Images;
 use crio_pods::Pods;
+use crio_streaming::Urls;
 use tokio::sync::watch;
 
 pub use router::service;
@@ -79,6 +80,8 @@ pub struct Services {
     pub pods: Pods,
     /// Images.
     pub images: Images,
+    /// URLs of exec, attach and port-forward sessions.
+    pub streaming: Urls,
     /// The daemon; the sender is the owner of the configuration.
     pub settings: watch::Receiver<Arc<Settings>>,
 }

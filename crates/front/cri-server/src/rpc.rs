@@ -12,6 +12,7 @@ pub(crate) mod metrics;
 pub(crate) mod runtime;
 pub(crate) mod sandbox;
 pub(crate) mod stats;
+pub(crate) mod streaming;
 pub(crate) mod unbuilt;
 pub(crate) mod update;
 

@@ -10,7 +10,7 @@ use crate::Services;
 use crate::call::Effect::{Read, Write};
 use crate::call::observe;
 use crate::rpc::chunks::Stream;
-use crate::rpc::{container, events, exec, metrics, runtime, sandbox, stats, unbuilt, update};
+use crate::rpc::{container, events, exec, metrics, runtime, sandbox, stats, streaming, unbuilt, update};
 
 /// Serves sandboxes and containers.
 #[derive(Debug)]
@@ -122,16 +122,16 @@ impl RuntimeService for RuntimeRpc {
         observe("ExecSync", Read, exec::sync(&self.0, request)).await
     }
 
-    async fn exec(&self, _request: Request<v1::ExecRequest>) -> Reply<v1::ExecResponse> {
-        observe("Exec", Read, async { Err(unbuilt::streaming()) }).await
+    async fn exec(&self, request: Request<v1::ExecRequest>) -> Reply<v1::ExecResponse> {
+        observe("Exec", Write, async { streaming::exec(&self.0, request) }).await
     }
 
-    async fn attach(&self, _request: Request<v1::AttachRequest>) -> Reply<v1::AttachResponse> {
-        observe("Attach", Read, async { Err(unbuilt::streaming()) }).await
+    async fn attach(&self, request: Request<v1::AttachRequest>) -> Reply<v1::AttachResponse> {
+        observe("Attach", Write, async { streaming::attach(&self.0, request) }).await
     }
 
-    async fn port_forward(&self, _request: Request<v1::PortForwardRequest>) -> Reply<v1::PortForwardResponse> {
-        observe("PortForward", Read, async { Err(unbuilt::streaming()) }).await
+    async fn port_forward(&self, request: Request<v1::PortForwardRequest>) -> Reply<v1::PortForwardResponse> {
+        observe("PortForward", Write, async { streaming::port_forward(&self.0, request) }).await
     }
 
     async fn container_stats(&self, request: Request<v1::ContainerStatsRequest>) -> Reply<v1::ContainerStatsResponse> {
