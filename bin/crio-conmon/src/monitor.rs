@@ -134,7 +134,7 @@ impl Monitor {
         poll.add(signals, Source::Signals, Interest::Read)?;
         let listener: &SeqPacketListener = &foundation.listener;
         poll.add(listener, Source::Listener, Interest::Read)?;
-        let launcher = Launcher::new(foundation.child_limit);
+        let launcher = Launcher::new(foundation.child_limit)?;
         let records = ExitRecords { directory: arguments.directory, exits_directory: arguments.exits_directory };
         Ok(Self {
             poll,

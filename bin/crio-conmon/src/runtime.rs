@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crio_monitor_protocol::RuntimeCommand;
+use crio_sys::null::NullDevice;
 use crio_sys::process::{self, Ended};
-use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::fs::MemfdFlags;
 use rustix::process::{Resource, Rlimit};
 use serde::Deserialize;
 
@@ -30,7 +31,7 @@ pub(crate) struct Running {
     verb: &'static str,
 }
 
-/// The standard streams of a command; absent ones are `/dev/null`, and an absent error stream goes with the log.
+/// The standard streams of a command; absent ones are a null device, and an absent error stream goes with the log.
 #[derive(Debug, Default)]
 pub(crate) struct CommandStreams {
     pub(crate) stdin: Option<OwnedFd>,
@@ -54,13 +55,14 @@ pub(crate) struct Launcher {
     protected_score: Option<i32>,
     /// The limit of open files that children get; ours is as high as it goes.
     child_limit: Rlimit,
+    null: NullDevice,
 }
 
 impl Launcher {
     /// A launcher for this process as it is set up now.
-    pub(crate) fn new(child_limit: Rlimit) -> Self {
+    pub(crate) fn new(child_limit: Rlimit) -> std::io::Result<Self> {
         let score = process::oom_score_adjustment().unwrap_or(0);
-        Self { protected_score: (score < 0).then_some(score), child_limit }
+        Ok(Self { protected_score: (score < 0).then_some(score), child_limit, null: NullDevice::make()? })
     }
 
     /// Starts `runtime verb words`.
@@ -82,8 +84,7 @@ impl Launcher {
         command.arg("--log").arg(own_path(&log)).args(["--log-format", "json"]).args(&runtime.arguments);
         command.arg(verb).args(words);
         // All descriptors are made before the limit is lowered for the child, which is what forbids `Stdio::null` here.
-        let null = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-        let or_null = |stream: Option<OwnedFd>| stream.map_or_else(null, Ok).map(Stdio::from);
+        let or_null = |stream: Option<OwnedFd>| stream.map_or_else(|| self.null.open(), Ok).map(Stdio::from);
         command.stdin(or_null(streams.stdin)?).stdout(or_null(streams.stdout)?);
         command.stderr(match streams.stderr {
             Some(ErrorStream::To(descriptor)) => Stdio::from(descriptor),
@@ -190,7 +191,7 @@ mod tests {
             arguments: Vec::new(),
             systemd_cgroup: false,
         };
-        let launcher = Launcher::new(rustix::process::getrlimit(Resource::Nofile));
+        let launcher = Launcher::new(rustix::process::getrlimit(Resource::Nofile)).unwrap();
         let mut running = launcher.start(&runtime, "start", [], CommandStreams::default()).unwrap();
         let failure = running.failure(Ended::Exited(1));
         assert_eq!(failure, "the runtime's start failed with status 1");

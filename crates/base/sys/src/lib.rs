@@ -12,6 +12,7 @@ pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
+pub mod null;
 pub mod process;
 pub mod random;
 pub mod seqpacket;

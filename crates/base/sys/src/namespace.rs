@@ -8,12 +8,16 @@
 //! file a reboot or an unmount leaves behind is never mistaken for one.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::UnmountFlags;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+
+mod user;
+
+pub use user::{IdRange, UserNamespace, as_effective, make_user, pin};
 
 /// `NSFS_MAGIC` of linux/magic.h.
 const NSFS_MAGIC: u64 = 0x6e73_6673;
@@ -80,6 +84,14 @@ pub enum NamespaceError {
     /// The kernel refused new namespaces.
     #[error("cannot make new namespaces")]
     Make {
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel refused a map of a user namespace.
+    #[error("cannot map ids by {path}")]
+    MapIds {
+        /// The file of the map.
+        path: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -167,6 +179,23 @@ pub fn run_in<T: Send>(
     })
 }
 
+/// As [`run_in`], inside several namespaces.
+///
+/// # Errors
+/// As [`run_in`].
+pub fn run_in_all<T: Send>(
+    namespaces: &[(NamespaceKind, OwnedFd)],
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, NamespaceError> {
+    on_own_thread(|| {
+        for (kind, namespace) in namespaces {
+            rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind.link_type()))
+                .map_err(|errno| NamespaceError::Enter { source: errno.into() })?;
+        }
+        Ok(work())
+    })
+}
+
 /// Opens the namespace pinned on `path`.
 ///
 /// # Errors
@@ -205,15 +234,7 @@ pub fn identity(namespace: BorrowedFd<'_>) -> io::Result<NamespaceIdentity> {
 /// # Errors
 /// Something is at `path` already, or the mount failed or did not lead to the namespace it should.
 pub fn pin_current(kind: NamespaceKind, path: &Path) -> Result<(), NamespaceError> {
-    let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o444))
-        .map_err(|errno| NamespaceError::CreatePin { path: path.to_owned(), source: errno.into() })?;
-    let pinned = mount_current(kind, path);
-    if pinned.is_err() {
-        // The first failure is the one to report; the file is empty and is removed by the next unpin in any case.
-        let _ = unpin(path);
-    }
-    pinned
+    pin(open_current(kind)?.as_fd(), path)
 }
 
 /// Takes the namespace off `path` and removes the file. A pin, or a file, that is not there is no error.
@@ -237,12 +258,20 @@ pub fn unpin(path: &Path) -> Result<(), NamespaceError> {
     }
 }
 
-fn mount_current(kind: NamespaceKind, path: &Path) -> Result<(), NamespaceError> {
+fn create_pin(path: &Path) -> Result<(), NamespaceError> {
+    let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o444))
+        .map(drop)
+        .map_err(|errno| NamespaceError::CreatePin { path: path.to_owned(), source: errno.into() })
+}
+
+fn mount_namespace(namespace: BorrowedFd<'_>, path: &Path) -> Result<(), NamespaceError> {
     let pin_error = |source: io::Error| NamespaceError::Pin { path: path.to_owned(), source };
-    rustix::mount::mount_bind(current_path(kind), path).map_err(|errno| pin_error(errno.into()))?;
+    let source = format!("/proc/thread-self/fd/{}", namespace.as_raw_fd());
+    rustix::mount::mount_bind(source, path).map_err(|errno| pin_error(errno.into()))?;
     let mounted = identity(open(path)?.as_fd()).map_err(pin_error)?;
-    let current = identity(open_current(kind)?.as_fd()).map_err(pin_error)?;
-    if mounted == current { Ok(()) } else { Err(NamespaceError::NotPinned { path: path.to_owned() }) }
+    let wanted = identity(namespace).map_err(pin_error)?;
+    if mounted == wanted { Ok(()) } else { Err(NamespaceError::NotPinned { path: path.to_owned() }) }
 }
 
 fn current_path(kind: NamespaceKind) -> PathBuf {

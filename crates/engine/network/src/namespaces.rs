@@ -5,6 +5,9 @@
 //! inside, raises `lo`, and pins them last: what is pinned is finished, and what failed leaves nothing.
 //! [`plan`] names the paths beforehand for a caller that records them first; [`unpin`] accepts any part of them.
 //!
+//! A pod with a user namespace has that pinned too (`userns`), and it owns the others: the pod's root may change its own
+//! network, message queues and host name, and nobody else's.
+//!
 //! IPv6 router advertisements are refused on every link a pod gets (a neighbour could otherwise become the pod's
 //! router, CVE-2020-10749); a pod that wants them sets the sysctl.
 
@@ -18,9 +21,11 @@ use serde::{Deserialize, Serialize};
 
 mod error;
 mod sysctls;
+mod user;
 
 pub use error::{PinError, UnpinError};
 pub use sysctls::{Admitted, SysctlError, SysctlScope, admit};
+pub use user::UserMaps;
 
 /// Longest host name the kernel takes, in bytes.
 const HOSTNAME_BYTES_MAX: usize = 64;
@@ -38,6 +43,8 @@ pub struct PinRequest {
     pub ipc: bool,
     /// Make a UTS namespace.
     pub uts: bool,
+    /// Make a user namespace with these maps, and let it own the others.
+    pub user: Option<UserMaps>,
     /// Host name to set; used only when a UTS namespace is made.
     pub hostname: Option<String>,
     /// Sysctls to set; only those that live in a namespace made here. [`admit`] sorts a pod's sysctls.
@@ -53,13 +60,21 @@ pub struct Pinned {
     pub ipc: Option<PathBuf>,
     /// UTS namespace.
     pub uts: Option<PathBuf>,
+    /// User namespace.
+    #[serde(default)]
+    pub user: Option<PathBuf>,
 }
 
 impl Pinned {
+    /// Those a thread can make for itself.
     fn entries(&self) -> impl Iterator<Item = (NamespaceKind, &Path)> {
         [(NamespaceKind::Network, &self.net), (NamespaceKind::Ipc, &self.ipc), (NamespaceKind::Uts, &self.uts)]
             .into_iter()
             .filter_map(|(kind, path)| Some((kind, path.as_deref()?)))
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.entries().map(|(_, path)| path).chain(self.user.as_deref())
     }
 }
 
@@ -67,7 +82,12 @@ impl Pinned {
 #[must_use]
 pub fn plan(request: &PinRequest) -> Pinned {
     let place = |wanted: bool, kind: &str| wanted.then(|| request.dir.join(kind).join(request.id.as_str()));
-    Pinned { net: place(request.net, "netns"), ipc: place(request.ipc, "ipcns"), uts: place(request.uts, "utsns") }
+    Pinned {
+        net: place(request.net, "netns"),
+        ipc: place(request.ipc, "ipcns"),
+        uts: place(request.uts, "utsns"),
+        user: place(request.user.is_some(), "userns"),
+    }
 }
 
 /// Makes the namespaces and pins them where [`plan`] says. Takes some milliseconds, on the blocking pool.
@@ -99,32 +119,49 @@ pub(crate) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> T {
 }
 
 fn pin_blocking(request: &PinRequest) -> Result<Pinned, PinError> {
-    let parameters = checked_sysctls(request)?;
-    let hostname = checked_hostname(request)?;
+    let setup = Setup {
+        network: request.net,
+        parameters: checked_sysctls(request)?,
+        hostname: checked_hostname(request)?,
+        user: request.user.as_ref(),
+    };
     let plan = plan(request);
-    for path in plan.entries().filter_map(|(_, path)| path.parent()) {
+    for path in plan.paths().filter_map(Path::parent) {
         std::fs::create_dir_all(path).map_err(|source| PinError::MakeDirectory { path: path.to_owned(), source })?;
     }
     let kinds: Vec<NamespaceKind> = plan.entries().map(|(kind, _)| kind).collect();
-    if kinds.is_empty() {
-        return Ok(plan);
+    if let (Some(maps), Some(path)) = (&request.user, &plan.user) {
+        user::pin_with(maps, path, &kinds, || setup.run_and_pin(&plan))?;
+    } else if !kinds.is_empty() {
+        namespace::run_in_new(&kinds, || setup.run_and_pin(&plan))
+            .map_err(|source| PinError::Namespace { source })??;
     }
-    namespace::run_in_new(&kinds, || {
-        if request.net {
-            prepare_network()?;
-        }
-        set_sysctls(&parameters)?;
-        if let Some(hostname) = hostname {
-            set_hostname(hostname)?;
-        }
-        pin_all(&plan)
-    })
-    .map_err(|source| PinError::Namespace { source })??;
     Ok(plan)
 }
 
+/// What is done inside the new namespaces.
+struct Setup<'a> {
+    network: bool,
+    parameters: Vec<Parameter<'a>>,
+    hostname: Option<&'a str>,
+    user: Option<&'a UserMaps>,
+}
+
+impl Setup<'_> {
+    fn run_and_pin(&self, plan: &Pinned) -> Result<(), PinError> {
+        if self.network {
+            prepare_network()?;
+        }
+        self.parameters.iter().try_for_each(|parameter| parameter.set(self.user))?;
+        if let Some(hostname) = self.hostname {
+            set_hostname(hostname)?;
+        }
+        pin_all(plan)
+    }
+}
+
 fn unpin_blocking(pinned: &Pinned) -> Result<(), UnpinError> {
-    let mut errors = pinned.entries().filter_map(|(_, path)| namespace::unpin(path).err());
+    let mut errors = pinned.paths().filter_map(|path| namespace::unpin(path).err());
     match errors.next() {
         None => Ok(()),
         Some(first) => Err(UnpinError::new(first, errors)),
@@ -165,7 +202,26 @@ fn prepare_network() -> Result<(), PinError> {
 struct Parameter<'a> {
     name: &'a str,
     value: &'a str,
+    scope: SysctlScope,
     path: PathBuf,
+}
+
+impl Parameter<'_> {
+    /// Sets it in the calling thread's namespaces, which belong to the user namespace with these maps, if there is one.
+    fn set(&self, user: Option<&UserMaps>) -> Result<(), PinError> {
+        let written = match (self.scope, user) {
+            (_, None) => sysctl::write(&self.path, self.value),
+            (SysctlScope::Network, Some(maps)) => {
+                sysctl::write(&self.path, &maps.outside_value(&self.path, self.value))
+            }
+            (SysctlScope::Ipc, Some(maps)) => maps.as_root(|| sysctl::write(&self.path, self.value)),
+        };
+        written.map_err(|source| PinError::SetSysctl {
+            name: self.name.to_owned(),
+            value: self.value.to_owned(),
+            source,
+        })
+    }
 }
 
 fn checked_sysctls(request: &PinRequest) -> Result<Vec<Parameter<'_>>, PinError> {
@@ -179,20 +235,9 @@ fn checked_sysctls(request: &PinRequest) -> Result<Vec<Parameter<'_>>, PinError>
         if !own {
             return Err(PinError::HostSysctl { name: name.clone() });
         }
-        parameters.push(Parameter { name, value, path });
+        parameters.push(Parameter { name, value, scope, path });
     }
     Ok(parameters)
-}
-
-fn set_sysctls(parameters: &[Parameter<'_>]) -> Result<(), PinError> {
-    for parameter in parameters {
-        sysctl::write(&parameter.path, parameter.value).map_err(|source| PinError::SetSysctl {
-            name: parameter.name.to_owned(),
-            value: parameter.value.to_owned(),
-            source,
-        })?;
-    }
-    Ok(())
 }
 
 fn checked_hostname(request: &PinRequest) -> Result<Option<&str>, PinError> {

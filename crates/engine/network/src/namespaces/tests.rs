@@ -14,6 +14,7 @@ fn request(dir: &Path) -> PinRequest {
         net: true,
         ipc: true,
         uts: true,
+        user: None,
         hostname: Some("pod-name".to_owned()),
         sysctls: Labels::new(),
     }
@@ -64,6 +65,38 @@ async fn a_pod_gets_what_it_asked_for_and_the_host_keeps_its_own() {
 }
 
 #[tokio::test]
+async fn a_pod_with_users_of_its_own_owns_its_namespaces() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let map = vec![crio_types::IdMapping { host_id: 400_000, container_id: 0, length: 65_536 }];
+    let mut request = PinRequest { user: Some(UserMaps { uids: map.clone(), gids: map }), ..request(dir.path()) };
+    for (name, value) in [
+        ("net.ipv4.ip_unprivileged_port_start", "42"),
+        ("net.ipv4.ping_group_range", "0 2147483647"),
+        ("kernel.shm_rmid_forced", "1"),
+        ("kernel.sem", "250 32000 100 99"),
+        ("fs.mqueue.msg_max", "100"),
+    ] {
+        request.sysctls.insert(name.to_owned(), value.to_owned());
+    }
+    let planned = plan(&request);
+    let pinned = pin(request).await.expect("pin");
+    assert_eq!(pinned, planned);
+    let (net, ipc) = (pinned.net.clone().expect("net"), pinned.ipc.clone().expect("ipc"));
+    let read = |path: &'static str| move || sysctl::read(Path::new(path)).expect(path);
+    assert_eq!(inside(&net, NamespaceKind::Network, read("net/ipv4/ip_unprivileged_port_start")), "42");
+    assert_eq!(inside(&net, NamespaceKind::Network, read("net/ipv4/ping_group_range")), "400000\t465535");
+    assert_eq!(inside(&ipc, NamespaceKind::Ipc, read("kernel/shm_rmid_forced")), "1");
+    assert_eq!(inside(&ipc, NamespaceKind::Ipc, read("kernel/sem")), "250\t32000\t100\t99");
+    assert_eq!(inside(&ipc, NamespaceKind::Ipc, read("fs/mqueue/msg_max")), "100");
+    let uts = pinned.uts.clone().expect("uts");
+    let hostname = inside(&uts, NamespaceKind::Uts, || rustix::system::uname().nodename().to_owned());
+    assert_eq!(hostname.to_bytes(), b"pod-name");
+    assert!(is_pinned(pinned.user.as_deref().expect("user")));
+    unpin(&pinned).await.expect("unpin");
+    assert!(pinned.paths().all(|path| !path.exists()));
+}
+
+#[tokio::test]
 async fn only_the_namespaces_asked_for_are_made() {
     let dir = tempfile::tempdir().expect("tempdir");
     let request = PinRequest { net: false, uts: false, ..request(dir.path()) };
@@ -85,6 +118,9 @@ async fn what_is_refused_leaves_no_pin() {
         request
     };
     let shared = PinRequest { net: false, ..with("net.ipv4.ip_forward", "1") };
+    let map = vec![crio_types::IdMapping { host_id: 400_000, container_id: 0, length: 65_536 }];
+    let users = Some(UserMaps { uids: map.clone(), gids: map });
+    let unknown_in_userns = PinRequest { user: users, ..with("net.ipv4.no_such_parameter", "1") };
     let long_name = PinRequest { hostname: Some("x".repeat(65)), ..request(dir.path()) };
     let cases = [
         (with("kernel.core_pattern", "x"), "global"),
@@ -92,12 +128,13 @@ async fn what_is_refused_leaves_no_pin() {
         (with("net.ipv4.ip_forward", "maybe"), "bad value"),
         (shared, "the node's network"),
         (long_name, "host name"),
+        (unknown_in_userns, "unknown, in a user namespace"),
     ];
     for (request, what) in cases {
         let planned = plan(&request);
         let error = pin(request).await.expect_err(what);
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{what}: {error}");
-        for (_, path) in planned.entries() {
+        for path in planned.paths() {
             assert!(!path.exists(), "{what}: {}", path.display());
         }
     }

@@ -112,6 +112,7 @@ echo "$CNI_COMMAND {name} $CNI_IFNAME $CNI_NETNS $CNI_ARGS $input" >> {log}
             net: true,
             ipc: false,
             uts: false,
+            user: None,
             hostname: None,
             sysctls: crio_types::Labels::new(),
         };
