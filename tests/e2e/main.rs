@@ -22,4 +22,5 @@ mod security;
 mod stats;
 mod status;
 mod stop;
+mod user_namespaces;
 mod users;

@@ -97,6 +97,21 @@ fn number(group: &str) -> Option<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_hosts_null_device_is_never_a_users() -> Result<()> {
+    const USER: u32 = 48_151;
+    let stage = Stage::set().await?;
+    let pod = stage.pod("null").await?;
+    let mut config = stage.shell("main", "sleep 1000");
+    security(&mut config).run_as_user = Some(Int64Value { value: USER.into() });
+    let id = stage.start(&pod, &config).await?;
+    // crun gives the standard streams of a command to its user.
+    assert_eq!(stage.exec(&id, "id -u; cat; echo x >/dev/null").await?, format!("{USER}\n"));
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/dev/null")?);
+    assert_ne!(owner, USER);
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_number_is_a_user_all_the_same() -> Result<()> {
     let stage = Stage::set().await?;
     let pod = stage.pod("stranger").await?;

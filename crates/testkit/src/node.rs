@@ -12,6 +12,7 @@ mod place;
 mod sweep;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -51,6 +52,8 @@ impl Node {
     /// Something the node needs is missing, or the daemon does not come up; the error holds the end of its log.
     pub async fn start(options: Options) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("ct-").rand_bytes(6).tempdir_in("/tmp")?;
+        // What a daemon prepares for a container in a user namespace, its root walks to.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711))?;
         let names = config::Names::of(directory.path(), &options)?;
         if options.cgroup_parent.is_some() {
             // What is in there when the node ends is killed.

@@ -111,10 +111,10 @@ pub fn host_facts(cgroups: &Cgroups, runtimes: &Runtimes) -> HostFacts {
         has_memory_swap: cgroups.accounts_swap(),
         has_pids: cgroups.has(Controller::Pids),
         minimum_oom_score_adj,
+        idmapped_mounts: false,
         runtime: RuntimeFacts {
             oci_version: default.as_ref().map(|handler| handler.features.oci_version.clone()).unwrap_or_default(),
             recursive_read_only: false,
-            idmapped_mounts: false,
             minimum_memory_bytes: 0,
         },
     }

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 
 mod remove;
@@ -111,6 +111,14 @@ impl Root {
     /// # Errors
     /// As `mkdirat` and `openat2`.
     pub fn create_directories(&self, path: &Path, mode: Mode) -> io::Result<OwnedFd> {
+        self.create_directories_of(path, mode, None)
+    }
+
+    /// As [`Root::create_directories`]; what is made belongs to this uid and gid.
+    ///
+    /// # Errors
+    /// As [`Root::create_directories`], or the owner cannot be set.
+    pub fn create_directories_of(&self, path: &Path, mode: Mode, owner: Option<(u32, u32)>) -> io::Result<OwnedFd> {
         match self.open_directory(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             outcome => return outcome,
@@ -121,7 +129,14 @@ impl Root {
                 Component::Normal(name) => {
                     let parent = self.open_directory(&reached)?;
                     match rustix::fs::mkdirat(&parent, name, mode) {
-                        Ok(()) | Err(Errno::EXIST) => reached.push(name),
+                        Ok(()) => {
+                            if let Some((uid, gid)) = owner {
+                                let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+                                rustix::fs::chownat(&parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+                            }
+                            reached.push(name);
+                        }
+                        Err(Errno::EXIST) => reached.push(name),
                         Err(error) => return Err(error.into()),
                     }
                 }

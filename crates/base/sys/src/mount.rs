@@ -108,14 +108,31 @@ pub fn attach(mount: impl AsFd, target: &Path) -> io::Result<()> {
 pub fn id_mapped(source: &Path, user_namespace: impl AsFd) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = rustix::mount::open_tree(CWD, source, flags)?;
+    map_ids(&tree, user_namespace)?;
+    Ok(tree)
+}
+
+/// A detached copy of the mounts at and below `source`, which goes on taking part in the propagation of mount events.
+///
+/// # Errors
+/// As `open_tree`.
+pub fn copy_tree(source: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    Ok(rustix::mount::open_tree(CWD, source, flags)?)
+}
+
+/// Has a detached mount translate owners by the maps of a user namespace; mounts below it stay as they are.
+///
+/// # Errors
+/// As [`id_mapped`].
+pub fn map_ids(tree: impl AsFd, user_namespace: impl AsFd) -> io::Result<()> {
     let attributes = libc::mount_attr {
         attr_set: libc::MOUNT_ATTR_IDMAP,
         attr_clr: 0,
         propagation: 0,
         userns_fd: u64::try_from(user_namespace.as_fd().as_raw_fd()).expect("an open descriptor is not negative"),
     };
-    set_attributes(tree.as_fd(), &attributes)?;
-    Ok(tree)
+    set_attributes(tree.as_fd(), &attributes)
 }
 
 fn set_attributes(mount: impl AsFd, attributes: &libc::mount_attr) -> io::Result<()> {

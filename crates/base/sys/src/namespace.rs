@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::mount::UnmountFlags;
+use rustix::mount::{MountPropagationFlags, UnmountFlags};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 mod user;
@@ -196,6 +196,19 @@ pub fn run_in_all<T: Send>(
     })
 }
 
+/// Runs `work` on a thread of its own that sees the caller's mounts and keeps its own to itself: they end with the thread.
+///
+/// # Errors
+/// As [`run_in_new`].
+pub fn run_in_own_mounts<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, NamespaceError> {
+    on_own_thread(|| {
+        unshare(UnshareFlags::NEWNS).map_err(|source| NamespaceError::Make { source })?;
+        let keep = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", keep).map_err(|errno| NamespaceError::Make { source: errno.into() })?;
+        Ok(work())
+    })
+}
+
 /// Opens the namespace pinned on `path`.
 ///
 /// # Errors
@@ -296,8 +309,8 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, NamespaceError> + Sen
 #[expect(unsafe_code, reason = "unshare can take a thread's descriptor table away, which rustix cannot rule out")]
 fn unshare(flags: UnshareFlags) -> io::Result<()> {
     debug_assert!(!flags.contains(UnshareFlags::FILES), "namespaces only");
-    // SAFETY: the flags are built from `NamespaceKind` alone, so FILES is not among them and the descriptor table
-    // stays shared by all threads.
+    // SAFETY: the flags are built from `NamespaceKind` alone or are NEWNS, so FILES is not among them and the descriptor
+    // table stays shared by all threads.
     unsafe { rustix::thread::unshare_unsafe(flags) }?;
     Ok(())
 }

@@ -15,13 +15,13 @@ pub struct Features {
     pub oci_version: String,
     /// Recursive read-only mounts (the `rro` option).
     pub recursive_read_only: bool,
-    /// Id-mapped mounts.
-    pub idmapped_mounts: bool,
+    /// Joining a user namespace.
+    pub user_namespaces: bool,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { oci_version: FALLBACK_VERSION.to_owned(), recursive_read_only: false, idmapped_mounts: false }
+        Self { oci_version: FALLBACK_VERSION.to_owned(), recursive_read_only: false, user_namespaces: false }
     }
 }
 
@@ -37,40 +37,29 @@ struct Document {
 
 #[derive(Deserialize)]
 struct Linux {
-    #[serde(rename = "mountExtensions", default)]
-    mount_extensions: Option<MountExtensions>,
-}
-
-#[derive(Deserialize)]
-struct MountExtensions {
     #[serde(default)]
-    idmap: Option<Enabled>,
-}
-
-#[derive(Deserialize)]
-struct Enabled {
-    #[serde(default)]
-    enabled: Option<bool>,
+    namespaces: Vec<String>,
 }
 
 impl Features {
     /// Reads the output of `<runtime> features`; `None` when it is none.
     pub(crate) fn from_document(bytes: &[u8]) -> Option<Self> {
         let document: Document = serde_json::from_slice(bytes).ok()?;
-        let idmap = document.linux.and_then(|linux| linux.mount_extensions).and_then(|extensions| extensions.idmap);
+        let namespaces = document.linux.map(|linux| linux.namespaces).unwrap_or_default();
         Some(Self {
             oci_version: writable_version(&document.version_max),
             recursive_read_only: document.mount_options.iter().any(|option| option == "rro"),
-            idmapped_mounts: idmap.and_then(|idmap| idmap.enabled).unwrap_or(false),
+            user_namespaces: namespaces.iter().any(|kind| kind == "user"),
         })
     }
 
-    /// Reads the output of `<runtime> --version`, for a runtime without `features`. crun had recursive read-only
-    /// mounts from 1.4 on and id-mapped ones from 1.5 on.
+    /// Reads the output of `<runtime> --version`, for a runtime without `features`. crun and runc of any age join user
+    /// namespaces; crun had recursive read-only mounts from 1.4 on.
     pub(crate) fn from_version(text: &str) -> Self {
-        let crun = text.lines().find_map(|line| line.strip_prefix("crun version "));
-        let version = crun.and_then(version_pair).unwrap_or((0, 0));
-        Self { recursive_read_only: version >= (1, 4), idmapped_mounts: version >= (1, 5), ..Self::default() }
+        let of = |prefix| text.lines().find_map(|line| line.strip_prefix(prefix)).and_then(version_pair);
+        let (crun, runc) = (of("crun version "), of("runc version "));
+        let recursive_read_only = crun.is_some_and(|version| version >= (1, 4));
+        Self { recursive_read_only, user_namespaces: crun.or(runc).is_some(), ..Self::default() }
     }
 }
 
@@ -110,17 +99,17 @@ mod tests {
                 false,
             ),
             (
-                r#"{"ociVersionMax":"1.2.1","mountOptions":[],"linux":{"mountExtensions":{"idmap":{"enabled":true}}}}"#,
+                r#"{"ociVersionMax":"1.2.1","mountOptions":[],"linux":{"namespaces":["mount","user","uts"]}}"#,
                 "1.2.0",
                 false,
                 true,
             ),
-            (r#"{"ociVersionMax":"1.1.0+dev","linux":{"mountExtensions":{"idmap":{}}}}"#, "1.1.0", false, false),
+            (r#"{"ociVersionMax":"1.1.0+dev","linux":{"namespaces":["mount"]}}"#, "1.1.0", false, false),
             (r#"{"ociVersionMax":"2.0.0"}"#, "1.0.2", false, false),
             ("{}", "1.0.2", false, false),
         ];
-        for (text, oci_version, recursive_read_only, idmapped_mounts) in cases {
-            let expected = Features { oci_version: oci_version.to_owned(), recursive_read_only, idmapped_mounts };
+        for (text, oci_version, recursive_read_only, user_namespaces) in cases {
+            let expected = Features { oci_version: oci_version.to_owned(), recursive_read_only, user_namespaces };
             assert_eq!(Features::from_document(text.as_bytes()), Some(expected), "{text}");
         }
         assert_eq!(Features::from_document(b"unknown command features"), None);
@@ -130,13 +119,14 @@ mod tests {
     fn versions_are_read() {
         let cases = [
             ("crun version 1.8.1\ncommit: f8a0\nspec: 1.0.0\n", true, true),
-            ("crun version 1.4\n", true, false),
-            ("crun version 0.20\n", false, false),
-            ("runc version 1.0.3\nspec: 1.0.2-dev\n", false, false),
+            ("crun version 1.4\n", true, true),
+            ("crun version 0.20\n", false, true),
+            ("runc version 1.0.3\nspec: 1.0.2-dev\n", false, true),
+            ("other version 3.1\n", false, false),
             ("", false, false),
         ];
-        for (text, recursive_read_only, idmapped_mounts) in cases {
-            let expected = Features { recursive_read_only, idmapped_mounts, ..Features::default() };
+        for (text, recursive_read_only, user_namespaces) in cases {
+            let expected = Features { recursive_read_only, user_namespaces, ..Features::default() };
             assert_eq!(Features::from_version(text), expected, "{text}");
         }
     }

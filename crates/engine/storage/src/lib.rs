@@ -27,6 +27,7 @@ mod tar_split;
 pub use config::{ApplyLimits, Config};
 pub use error::{ApplyError, AssembleError, StoreError, TableError};
 pub use layer_id::layer_id;
+pub use overlay::ImageMountOptions;
 pub use record::{Compression, ContainerRecord, ImageRecord, LayerRecord};
 pub use staging::{AppliedDiff, StagedLayer};
 pub use store::{IdMappings, LayerInfo, NewContainer, NewImage, Store, Usage};

@@ -19,7 +19,8 @@ use crio_types::LayerId;
 
 use crate::error::StoreError;
 
-pub(crate) use mount::{LayerMount, MountOptions};
+pub use mount::ImageMountOptions;
+pub(crate) use mount::{LayerMount, MappedHome, MountOptions};
 pub(crate) use staging::{Staging, Trash, prune};
 
 /// Permissions of the root of an image without layers, as containers/storage sets them.

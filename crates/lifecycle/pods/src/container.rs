@@ -6,6 +6,7 @@
 pub(crate) mod create;
 pub(crate) mod exec;
 pub(crate) mod image_volume;
+pub(crate) mod mapped;
 pub(crate) mod mounts;
 pub(crate) mod remove;
 pub(crate) mod session;

@@ -61,6 +61,8 @@ pub(crate) struct Context {
     pub(crate) live: ArcSwap<Live>,
     /// What the host can do, apart from what depends on the runtime handler.
     pub(crate) host: HostFacts,
+    /// Whether pods can have user namespaces here, and why not.
+    pub(crate) user_namespaces: Result<(), String>,
     pub(crate) index: Index,
     pub(crate) events: Arc<Events>,
     /// The operations.
@@ -115,6 +117,15 @@ impl Context {
         let runtimes = &self.engines.runtimes;
         let resolved = runtimes.resolve(&record.runtime_handler).or_else(|_| runtimes.resolve(""));
         resolved.map_err(PodError::step("choosing the runtime handler", &record.id))
+    }
+
+    /// Why pods of this handler cannot have user namespaces; `None` when they can.
+    pub(crate) fn without_user_namespaces(&self, handler: &Handler) -> Option<String> {
+        match &self.user_namespaces {
+            Err(reason) => Some(reason.clone()),
+            Ok(()) if !handler.features.user_namespaces => Some("the runtime does not support them".to_owned()),
+            Ok(()) => None,
+        }
     }
 
     /// Publishes what happened to a container. Pause containers are no one's business but ours.

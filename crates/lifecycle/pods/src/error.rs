@@ -67,6 +67,14 @@ pub enum PodError {
         /// What holds it.
         owner: String,
     },
+    /// The pod wants a user namespace, which it cannot have here.
+    #[error("pods of runtime handler {handler:?} cannot have user namespaces: {reason}")]
+    UserNamespaces {
+        /// The handler.
+        handler: String,
+        /// What is missing.
+        reason: String,
+    },
     /// The sandbox does not take containers any more.
     #[error("pod sandbox {id} is not ready")]
     SandboxNotReady {
@@ -228,7 +236,8 @@ impl Classified for PodError {
             Self::SandboxNotReady { .. }
             | Self::WrongState { .. }
             | Self::NoPidNamespace { .. }
-            | Self::MountSwapped { .. } => ErrorKind::FailedPrecondition,
+            | Self::MountSwapped { .. }
+            | Self::UserNamespaces { .. } => ErrorKind::FailedPrecondition,
             Self::StillMaking { .. } => ErrorKind::DeadlineExceeded,
             Self::LimitReached { .. } => ErrorKind::ResourceExhausted,
             Self::Step { source, .. } | Self::Recognised(source) => source.0.kind(),

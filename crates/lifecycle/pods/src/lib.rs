@@ -32,6 +32,7 @@ mod recover;
 mod sandbox;
 mod session;
 mod usage;
+mod users;
 mod watch;
 
 use std::time::Duration;

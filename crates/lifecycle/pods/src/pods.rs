@@ -28,7 +28,7 @@ use crate::info::{self, Inspection};
 use crate::labels;
 use crate::sandbox::run::{self, RunRequest};
 use crate::sandbox::{Sandbox, remove as sandbox_remove, stop as sandbox_stop};
-use crate::{Config, ContainerFilter, Engines, EventStream, Live, Outcome, PodError, SandboxFilter, recover};
+use crate::{Config, ContainerFilter, Engines, EventStream, Live, Outcome, PodError, SandboxFilter, recover, users};
 
 /// How long a stopping daemon waits for running operations.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -51,7 +51,12 @@ pub struct Pods(Arc<Context>);
 impl Pods {
     /// Pods made with these engines. Nothing is known yet: see [`Pods::recover`].
     #[must_use]
-    pub fn new(config: Config, engines: Engines, host: HostFacts, live: Live) -> Self {
+    pub fn new(config: Config, engines: Engines, mut host: HostFacts, live: Live) -> Self {
+        let user_namespaces = users::check_host(&config, &engines.store);
+        if let Err(reason) = &user_namespaces {
+            tracing::info!(reason, "pods cannot have user namespaces on this node");
+        }
+        host.idmapped_mounts = user_namespaces.is_ok();
         let tasks = TaskTracker::new();
         let operations = Running::new(&tasks);
         Self(Arc::new(Context {
@@ -59,6 +64,7 @@ impl Pods {
             engines,
             live: ArcSwap::from_pointee(live),
             host,
+            user_namespaces,
             index: Index::default(),
             events: Arc::new(Events::new()),
             tasks,
@@ -322,7 +328,7 @@ impl Pods {
         let info = |handler: &Arc<crio_runtime::Handler>| HandlerInfo {
             name: handler.name.clone(),
             recursive_read_only_mounts: handler.features.recursive_read_only,
-            user_namespaces: false,
+            user_namespaces: self.0.without_user_namespaces(handler).is_none(),
         };
         handlers.map(info).collect()
     }

@@ -53,13 +53,11 @@ pub enum SpecError {
         /// Runtime handler.
         handler: String,
     },
-    /// The runtime does not make id-mapped mounts.
-    #[error("mount {path:?}: runtime handler {handler:?} does not support id-mapped mounts")]
+    /// Mounts cannot be id-mapped on this host.
+    #[error("mount {path:?}: id-mapped mounts are not possible on this node")]
     IdmapUnsupported {
         /// Destination.
         path: String,
-        /// Runtime handler.
-        handler: String,
     },
     /// The source of a mount does not propagate as asked.
     #[error("mount {path:?}: its source {source_path:?} is not on a {needed} mount")]

@@ -198,6 +198,8 @@ pub struct HostFacts {
     pub has_pids: bool,
     /// The lowest OOM score adjustment we may set; −1000 with `CAP_SYS_RESOURCE`, else our own.
     pub minimum_oom_score_adj: i32,
+    /// Mounts can be id-mapped.
+    pub idmapped_mounts: bool,
     /// What the runtime can do.
     pub runtime: RuntimeFacts,
 }
@@ -218,8 +220,6 @@ pub struct RuntimeFacts {
     pub oci_version: String,
     /// It knows the mount option `rro`.
     pub recursive_read_only: bool,
-    /// It makes id-mapped mounts.
-    pub idmapped_mounts: bool,
     /// Smallest memory limit accepted, in bytes (`container_min_memory`).
     pub minimum_memory_bytes: i64,
 }

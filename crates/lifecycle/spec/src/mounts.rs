@@ -101,8 +101,8 @@ fn check(input: &SpecInput<'_>, mount: &ResolvedMount, propagation: Propagation)
         }
     }
     let is_mapped = !request.uid_mappings.is_empty() || !request.gid_mappings.is_empty();
-    if is_mapped && !input.host.runtime.idmapped_mounts {
-        return Err(SpecError::IdmapUnsupported { path: path(), handler: input.sandbox.runtime_handler.to_owned() });
+    if is_mapped && !input.host.idmapped_mounts {
+        return Err(SpecError::IdmapUnsupported { path: path() });
     }
     let needed = match (request.propagation, mount.sharing) {
         (Propagation::Bidirectional, Some(Sharing::Private | Sharing::Slave)) => "shared",
@@ -139,7 +139,9 @@ fn request_mount(destination: &Path, resolved: &ResolvedMount, propagation: Prop
         }
     }
     let mut mount = bind(destination, &resolved.source, &options);
-    if !request.uid_mappings.is_empty() || !request.gid_mappings.is_empty() {
+    // An image is mounted as the pod sees it already.
+    let is_mapped = !request.uid_mappings.is_empty() || !request.gid_mappings.is_empty();
+    if is_mapped && resolved.kind != MountKind::Image {
         mount
             .set_uid_mappings(Some(mappings(&request.uid_mappings)))
             .set_gid_mappings(Some(mappings(&request.gid_mappings)));

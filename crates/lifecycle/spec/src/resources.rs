@@ -163,10 +163,10 @@ mod tests {
             has_memory_swap: true,
             has_pids: true,
             minimum_oom_score_adj: -1000,
+            idmapped_mounts: true,
             runtime: RuntimeFacts {
                 oci_version: "1.0.2".to_owned(),
                 recursive_read_only: true,
-                idmapped_mounts: true,
                 minimum_memory_bytes: 512 << 10,
             },
         }

@@ -13,7 +13,7 @@ use super::PinError;
 const PING_GROUP_RANGE: &str = "net/ipv4/ping_group_range";
 
 /// The maps of a user namespace. Id 0 is mapped in both.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserMaps {
     /// Of users.
     pub uids: Vec<IdMapping>,
@@ -26,6 +26,18 @@ impl UserMaps {
     #[must_use]
     pub fn root(&self) -> Option<(u32, u32)> {
         Some((outside(&self.uids, 0)?, outside(&self.gids, 0)?))
+    }
+
+    /// Whether a user inside has an id outside.
+    #[must_use]
+    pub fn maps_uid(&self, uid: u32) -> bool {
+        outside(&self.uids, uid).is_some()
+    }
+
+    /// Whether a group inside has an id outside.
+    #[must_use]
+    pub fn maps_gid(&self, gid: u32) -> bool {
+        outside(&self.gids, gid).is_some()
     }
 
     /// Makes a user namespace with these maps that owns namespaces of these kinds.

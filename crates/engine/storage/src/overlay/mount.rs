@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use crio_sys::mount::{self, MountAttrFlags, OverlayError, Writable};
+use crio_sys::namespace;
 use crio_types::LayerId;
 
 use super::{Overlay, create_private, link};
@@ -38,6 +39,15 @@ impl MountOptions {
         }
         sorted
     }
+}
+
+/// How an image is mounted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ImageMountOptions<'a> {
+    /// SELinux label; empty for none.
+    pub label: &'a str,
+    /// The user namespace whose maps the image's owners are seen through.
+    pub user_namespace: Option<BorrowedFd<'a>>,
 }
 
 /// How one container's layer is mounted.
@@ -76,8 +86,8 @@ impl Overlay {
         if how.is_volatile && !options.iter().any(|option| option == "volatile") {
             options.push("volatile".to_owned());
         }
-        let mapped =
-            how.user_namespace.map(|namespace| MappedHome::create(&self.home, &directory, namespace)).transpose()?;
+        let mapped = how.user_namespace.map(|namespace| MappedHome::within(&directory).attach(&self.home, namespace));
+        let mapped = mapped.transpose()?;
         let home = mapped.as_ref().map_or(self.home.as_path(), |mapped| &mapped.path);
         let lowers = self.lowers(id, home)?;
         if mapped.is_some() {
@@ -99,10 +109,18 @@ impl Overlay {
     }
 
     /// Mounts a layer and those below it on a directory, to be read only.
-    pub(crate) fn mount_read_only(&self, id: &LayerId, target: &Path, label: &str) -> Result<(), StoreError> {
+    pub(crate) fn mount_read_only(
+        &self,
+        id: &LayerId,
+        target: &Path,
+        how: ImageMountOptions<'_>,
+    ) -> Result<(), StoreError> {
         self.ensure_home()?;
-        let mut lowers = vec![self.diff(id)];
-        lowers.extend(self.lowers(id, &self.home)?);
+        let mapped = how.user_namespace.map(|namespace| MappedHome::beside(target).attach(&self.home, namespace));
+        let mapped = mapped.transpose()?;
+        let home = mapped.as_ref().map_or(self.home.as_path(), |mapped| &mapped.path);
+        let mut lowers = vec![home.join(id.as_str()).join("diff")];
+        lowers.extend(self.lowers(id, home)?);
         let overlay = mount::Overlay {
             lowers: &lowers,
             writable: None,
@@ -112,13 +130,37 @@ impl Overlay {
                 | MountAttrFlags::MOUNT_ATTR_NODEV
                 | MountAttrFlags::MOUNT_ATTR_NOSUID
                 | MountAttrFlags::MOUNT_ATTR_NOEXEC,
-            label,
+            label: how.label,
         };
         self.mount_or_restore_links(&overlay, target).map_err(|source| StoreError::Mount {
             what: format!("layer {id}"),
             target: target.to_owned(),
             source,
         })
+    }
+
+    /// Tries on this host what [`Overlay::mount`] does with a user namespace: layers with mapped owners below an overlay.
+    /// It happens out of everybody's sight, and nothing of it stays.
+    pub(crate) fn try_mapped(&self, user_namespace: BorrowedFd<'_>) -> Result<(), StoreError> {
+        let lowers = ["l", "staging"].map(|name| self.home.join(name));
+        let overlay = mount::Overlay {
+            lowers: &lowers,
+            writable: None,
+            options: &self.options.options,
+            attributes: MountAttrFlags::MOUNT_ATTR_RDONLY,
+            label: "",
+        };
+        let fail = |source| StoreError::file("id-mapping", &self.home, source);
+        let tried = namespace::run_in_own_mounts(|| {
+            let tree = mount::id_mapped(&self.home, user_namespace).map_err(fail)?;
+            mount::attach(tree.as_fd(), &self.home).map_err(fail)?;
+            overlay.mount(&lowers[0]).map_err(|source| StoreError::Mount {
+                what: "id-mapped layers".to_owned(),
+                target: lowers[0].clone(),
+                source,
+            })
+        });
+        tried.unwrap_or_else(|error| Err(fail(std::io::Error::other(error))))
     }
 
     /// Unmounts a layer. One that is not mounted is fine.
@@ -156,26 +198,47 @@ impl Overlay {
     }
 }
 
-/// The driver's home seen through the maps of a user namespace, while an overlay is made from it.
-struct MappedHome {
+/// The place for the driver's home seen through the maps of a user namespace, while an overlay is made from it.
+pub(crate) struct MappedHome {
     path: PathBuf,
 }
 
 impl MappedHome {
-    fn create(home: &Path, layer: &Path, namespace: BorrowedFd<'_>) -> Result<Self, StoreError> {
-        let path = layer.join("mapped");
-        create_private(&path)?;
-        let attached = mount::id_mapped(home, namespace).and_then(|tree| mount::attach(tree.as_fd(), &path));
-        match attached {
-            Ok(()) => Ok(Self { path }),
-            Err(source) => Err(StoreError::file("id-mapping the layers at", path, source)),
-        }
+    /// The place for a layer of a container's own, in its directory.
+    fn within(layer: &Path) -> Self {
+        Self { path: layer.join("mapped") }
+    }
+
+    /// The place for what is mounted at `target`.
+    pub(crate) fn beside(target: &Path) -> Self {
+        Self { path: target.with_added_extension("mapped") }
+    }
+
+    fn attach(self, home: &Path, namespace: BorrowedFd<'_>) -> Result<Attached, StoreError> {
+        create_private(&self.path)?;
+        let tree = mount::id_mapped(home, namespace).and_then(|tree| mount::attach(tree.as_fd(), &self.path));
+        tree.map_err(|source| StoreError::file("id-mapping the layers at", &self.path, source))?;
+        Ok(Attached { path: self.path })
+    }
+
+    /// Takes off what a process that died half-way left there. Nothing there is fine.
+    pub(crate) fn remove(&self) -> Result<(), StoreError> {
+        let removed = mount::unmount(&self.path).and_then(|_| match fs::remove_dir(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        removed.map_err(|source| StoreError::file("removing", &self.path, source))
     }
 }
 
-impl Drop for MappedHome {
+/// The driver's home at such a place. The overlay keeps its own reference.
+struct Attached {
+    path: PathBuf,
+}
+
+impl Drop for Attached {
     fn drop(&mut self) {
-        // The overlay keeps its own reference. A mount that stays is taken off with the layer's directory.
+        // What stays is taken off with the container.
         let _ = mount::unmount(&self.path);
         let _ = fs::remove_dir(&self.path);
     }

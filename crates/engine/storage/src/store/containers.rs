@@ -120,6 +120,15 @@ impl Store {
         self.mount_in(id, Some(user_namespace))
     }
 
+    /// Whether [`Store::mount_container_mapped`] can work here: the kernel and the file system of the store are tried.
+    /// Nothing stays of it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn try_mapped_mount(&self, user_namespace: BorrowedFd<'_>) -> Result<(), StoreError> {
+        self.shared.overlay.try_mapped(user_namespace)
+    }
+
     /// Unmounts a container's root file system. One that is not mounted is fine.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{DURABLE, Store, big_data_file};
 use crate::error::StoreError;
 use crate::index::{Edit, write_durably};
-use crate::overlay::create_private;
+use crate::overlay::{ImageMountOptions, MappedHome, create_private};
 use crate::record::{BigData, ImageRecord, LayerRecord, image_object, merge_big_data};
 
 /// Bytes of one data item at most. Manifests may have four mebibytes, signatures less.
@@ -121,14 +121,15 @@ impl Store {
     }
 
     /// Mounts an image's tree read-only (also `nodev`, `nosuid`, `noexec`) on the directory `target`, which the
-    /// caller owns and later hands to [`Store::unmount_image`].
+    /// caller owns and later hands to [`Store::unmount_image`]. With a user namespace, a directory beside `target` is
+    /// needed meanwhile.
     ///
     /// # Errors
     /// The image is unknown or has no layers, or the kernel refuses the mount.
-    pub fn mount_image(&self, id: &ImageId, target: &Path, mount_label: &str) -> Result<(), StoreError> {
+    pub fn mount_image(&self, id: &ImageId, target: &Path, how: ImageMountOptions<'_>) -> Result<(), StoreError> {
         let image = self.image(id)?.ok_or_else(|| StoreError::ImageUnknown(id.clone()))?;
         match &image.top_layer {
-            Some(layer) => self.shared.overlay.mount_read_only(layer, target, mount_label),
+            Some(layer) => self.shared.overlay.mount_read_only(layer, target, how),
             None => Err(StoreError::file("mounting an image without layers on", target, io::ErrorKind::NotFound)),
         }
     }
@@ -138,6 +139,7 @@ impl Store {
     /// # Errors
     /// The kernel refuses.
     pub fn unmount_image(&self, target: &Path) -> Result<(), StoreError> {
+        MappedHome::beside(target).remove()?;
         mount::unmount(target).map_err(|source| StoreError::file("unmounting", target, source))?;
         Ok(())
     }

@@ -12,7 +12,7 @@ use crio_types::{Classified, ErrorKind, IdMapping, ImageId, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::{ApplyLimits, Compression};
+use crate::{ApplyLimits, Compression, ImageMountOptions};
 
 struct Fixture {
     directory: tempfile::TempDir,
@@ -362,7 +362,7 @@ fn images_are_mounted_read_only_and_lost_links_are_restored() {
     let image = image(&fixture.store, 1, &base, &["x"]);
     let target = fixture.path("volume");
     fs::create_dir(&target).unwrap();
-    fixture.store.mount_image(&image, &target, "").unwrap();
+    fixture.store.mount_image(&image, &target, ImageMountOptions::default()).unwrap();
     assert_eq!(fs::read_to_string(target.join("a")).unwrap(), "1");
     assert!(fs::write(target.join("b"), "").is_err());
     fixture.store.unmount_image(&target).unwrap();
@@ -400,6 +400,17 @@ fn a_user_namespace_sees_the_images_owners() {
         assert_eq!(fs::metadata(&path).unwrap().uid(), 100_000, "{path:?}");
     }
     assert_eq!(fixture.entries("root/overlay").len(), 4);
+    let target = fixture.path("volume");
+    fs::create_dir(&target).unwrap();
+    let mapped = ImageMountOptions { user_namespace: Some(namespace.as_fd()), ..ImageMountOptions::default() };
+    fixture.store.mount_image(&image, &target, mapped).unwrap();
+    assert_eq!(fs::metadata(target.join("a")).unwrap().uid(), 100_000);
+    assert!(!target.with_added_extension("mapped").exists());
+    fixture.store.unmount_image(&target).unwrap();
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let before = mounts();
+    fixture.store.try_mapped_mount(namespace.as_fd()).unwrap();
+    assert_eq!(mounts(), before);
     drop(input);
     child.wait().unwrap();
     fixture.store.delete_container(&id).unwrap();

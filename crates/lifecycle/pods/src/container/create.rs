@@ -19,11 +19,11 @@ use crio_types::{
 use crate::container::image_volume::{self, Holds, ImageVolume};
 use crate::container::remove::{RuntimeState, release_container};
 use crate::container::specify::{self, Bundle};
-use crate::container::{Container, Kind, mounts};
+use crate::container::{Container, Kind, mapped, mounts};
 use crate::context::{Context, random_id};
 use crate::record::{ContainerRecord, Phase};
 use crate::sandbox::{Sandbox, infra};
-use crate::{Outcome, PodError, watch};
+use crate::{Outcome, PodError, users, watch};
 
 /// What a CreateContainer asks for; a repeated call joins when it is equal.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +77,7 @@ async fn create(
         image.map_err(PodError::step("preparing the image", format!("container {:?}", config.metadata.name)))?;
     check_policy(&context, &sandbox, &config).await?;
     check(&config)?;
+    users::check_container(&sandbox.record().config, &config)?;
     let directory = context.engines.store.container_run_dir(&id);
     let (volumes, holds) = image_volume::plan(&context, &id, &directory, &config).await?;
     let plan = plan(&context, &sandbox, Identity { id, name }, config, Images { image, volumes, holds })?;
@@ -184,6 +185,8 @@ async fn try_make(
     let mut record = plan.record;
     let log = LogFile { path: log, size_max_bytes: context.config.log_size_max_bytes };
     let created = run_create(context, sandbox, &record, &plan.cgroup, log).await?;
+    let (state_dir, id) = (context.config.state_dir.clone(), record.id.clone());
+    context.blocking("CreateContainer", move || mapped::clear(&state_dir, &id)).await?;
     (record.pid, record.start_time) = (created.pid, created.start_time);
     record.phase = Phase::Made;
     let Bundle { rootfs, mounts, expected, user, process } = bundle;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crio_images::{ImageHold, ResolveError};
-use crio_storage::{Store, StoreError};
+use crio_storage::{ImageMountOptions, Store, StoreError};
 use crio_sys::confined::Root;
 use crio_types::{Classified, ContainerConfig, ContainerId, ErrorKind, ImageId, ImageMount};
 use rustix::fs::FileType;
@@ -97,13 +97,13 @@ pub(crate) fn mount(
     store: &Store,
     volume: &ImageVolume,
     image: &ImageMount,
-    label: &str,
+    how: ImageMountOptions<'_>,
     of: &ContainerId,
 ) -> Result<PathBuf, PodError> {
     let target = &volume.target;
     std::fs::create_dir_all(target).map_err(PodError::file("creating", target))?;
     let failed = || PodError::step("mounting an image volume", format!("container {of}"));
-    let mounted = store.mount_image(&volume.image_id, target, label);
+    let mounted = store.mount_image(&volume.image_id, target, how);
     mounted.map_err(|source| VolumeError::Mount { image: volume.image_id.clone(), source }).map_err(failed())?;
     let found = resolve(target, &image.sub_path).map_err(|source| VolumeError::SubPath {
         image: volume.image_id.clone(),

@@ -3,11 +3,12 @@
 mod source;
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use crio_security::selinux::{Labels, relabel};
 use crio_spec::{MountKind, ResolvedMount, Sharing};
-use crio_storage::Store;
+use crio_storage::{ImageMountOptions, Store};
 use crio_types::{ImageMount, Mount, Propagation};
 
 use crate::container::image_volume;
@@ -43,26 +44,32 @@ impl Resolved {
     }
 }
 
+/// What a container's mounts are made with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Host<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) store: &'a Store,
+    /// The container's SELinux labels.
+    pub(crate) labels: Option<&'a Labels>,
+    /// The pod's user namespace, which sees the owners in images as they are.
+    pub(crate) user: Option<&'a OwnedFd>,
+}
+
 /// Resolves all mounts of a container's request, mounts its images, and gives the volumes that ask for it its label.
-pub(crate) fn resolve(
-    config: &Config,
-    store: &Store,
-    record: &ContainerRecord,
-    labels: Option<&Labels>,
-) -> Result<Resolved, PodError> {
-    let label = labels.map_or("", |labels| labels.mount.as_str());
+pub(crate) fn resolve(host: &Host<'_>, record: &ContainerRecord) -> Result<Resolved, PodError> {
+    let label = host.labels.map_or("", |labels| labels.mount.as_str());
     let mut resolved = Resolved::default();
     let mounts = &record.config.mounts;
     let table = mount_table(mounts)?;
     for (number, mount) in mounts.iter().enumerate() {
         if let Some(image) = &mount.image {
-            let source = mount_image(store, record, number, image, label)?;
+            let source = mount_image(host, record, number, image)?;
             let mount = mount.clone();
             resolved.mounts.push(ResolvedMount { mount, source, kind: MountKind::Image, sharing: None });
             continue;
         }
-        let (mount, source) = resolve_one(config, mount, &table)?;
-        if mount.mount.selinux_relabel && labels.is_some_and(|labels| !labels.is_unconfined()) {
+        let (mount, source) = resolve_one(host.config, mount, &table)?;
+        if mount.mount.selinux_relabel && host.labels.is_some_and(|labels| !labels.is_unconfined()) {
             let relabelled = relabel(&source, &source.path, label);
             relabelled.map_err(PodError::step("labelling a volume", format!("container {}", record.id)))?;
         }
@@ -74,15 +81,16 @@ pub(crate) fn resolve(
 }
 
 fn mount_image(
-    store: &Store,
+    host: &Host<'_>,
     record: &ContainerRecord,
     number: usize,
     image: &ImageMount,
-    label: &str,
 ) -> Result<PathBuf, PodError> {
     let planned = record.image_volumes.iter().find(|volume| volume.mount == number);
     let volume = planned.expect("every image of the request was planned before anything was made");
-    image_volume::mount(store, volume, image, label, &record.id)
+    let label = host.labels.map_or("", |labels| labels.mount.as_str());
+    let how = ImageMountOptions { label, user_namespace: host.user.map(AsFd::as_fd) };
+    image_volume::mount(host.store, volume, image, how, &record.id)
 }
 
 /// The mount table, when a mount of the request is to propagate.

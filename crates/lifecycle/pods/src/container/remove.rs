@@ -7,7 +7,7 @@ use crio_types::{ContainerId, ContainerState, EventKind};
 use tokio::time::Instant;
 
 use crate::container::stop::stop_container;
-use crate::container::{Container, image_volume};
+use crate::container::{Container, image_volume, mapped};
 use crate::context::Context;
 use crate::record::ContainerRecord;
 use crate::sandbox::Sandbox;
@@ -90,6 +90,7 @@ pub(crate) async fn release_container(
     let of = format!("container {}", record.id);
     failures.extend(runtime.delete(&record.id).await.err());
     let (cgroups, store) = (Arc::clone(&context.engines.cgroups), context.engines.store.clone());
+    let state_dir = context.config.state_dir.clone();
     let record = record.clone();
     let blocking = context.blocking("RemoveContainer", move || {
         let mut failures = Vec::new();
@@ -98,6 +99,7 @@ pub(crate) async fn release_container(
             cgroups.remove(&path, KILL_TIMEOUT).map_err(PodError::step("removing the cgroup", &of))
         });
         failures.extend(cgroup.err());
+        failures.extend(mapped::release(&state_dir, &record.id).err());
         let volumes = record.image_volumes.iter();
         failures.extend(volumes.filter_map(|volume| image_volume::release(&store, volume, &record.id).err()));
         failures.extend(store.delete_container(&record.id).map_err(PodError::step("removing the root", &of)).err());

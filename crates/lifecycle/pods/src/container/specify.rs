@@ -5,6 +5,7 @@
 
 mod devices;
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use crio_security::user::{self, ResolvedUser, SynthesisedFile, UserRequest};
@@ -13,19 +14,21 @@ use crio_spec::{
     CgroupDriver, ContainerFacts, Defaults, HostFacts, ImageFacts, MountKind, PodNamespaces, ResolvedMount,
     SandboxFacts, SpecInput,
 };
-use crio_storage::NewContainer;
+use crio_storage::{IdMappings, NewContainer};
 use crio_sys::confined::Root;
-use crio_types::{ContainerConfig, ContainerState, ContainerUser, Labels, Mount, NamespaceMode};
+use crio_types::{ContainerConfig, ContainerId, ContainerState, ContainerUser, Labels, Mount, NamespaceMode};
 use oci_spec::runtime::{Process, Spec};
 use rustix::fs::Mode;
 
 use crate::PodError;
 use crate::config::ImageVolumes;
 use crate::container::create::Plan;
+use crate::container::mapped;
 use crate::container::mounts::{self, Expected};
 use crate::context::Context;
 use crate::record::{ContainerRecord, SandboxRecord};
 use crate::sandbox::{Sandbox, files};
+use crate::users;
 
 /// What making the bundle taught.
 #[derive(Debug)]
@@ -48,14 +51,25 @@ pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Resul
     let of = format!("container {:?}", record.config.metadata.name);
     let confinement = confinement.map_err(PodError::step("confining", of))?;
     let label = mount_label(&confinement);
-    let rootfs = mount_root(context, record, plan, label)?;
+    let rootfs = mount_root(context, &pod, plan, label)?;
     let user = resolve_user(&rootfs, plan)?;
-    let mut resolved = mounts::resolve(&context.config, &context.engines.store, record, confinement.selinux.as_ref())?;
+    users::check_user(&pod, &user)?;
+    let namespace = pod.user_namespace()?;
+    let host = mounts::Host {
+        config: &context.config,
+        store: &context.engines.store,
+        labels: confinement.selinux.as_ref(),
+        user: namespace.as_ref(),
+    };
+    let mut resolved = mounts::resolve(&host, record)?;
     let requested = resolved.shown(record);
-    resolved.mounts.extend(image_volumes(context, plan, &rootfs, &resolved.mounts)?);
-    make_working_dir(&rootfs, plan)?;
-    let facts = Facts { rootfs: &rootfs, user: &user, confinement: &confinement, mounts: &resolved.mounts };
-    let spec = specify(context, sandbox, plan, &facts)?;
+    let root = ContainerRoot { path: &rootfs, owner: pod.root_owner(), id: &record.id };
+    resolved.mounts.extend(image_volumes(context, plan, &root, &resolved.mounts)?);
+    make_working_dir(&root, plan)?;
+    let facts =
+        Facts { rootfs: &rootfs, user: &user, confinement: &confinement, mounts: &resolved.mounts, owner: root.owner };
+    let mut spec = specify(context, sandbox, plan, &facts)?;
+    mapped::stage(context, &pod, record, &mut spec)?;
     write_spec(&record.bundle, &spec)?;
     let process = spec.process().clone().unwrap_or_default();
     let user = ContainerUser { uid: user.uid, gid: user.gid, groups: user.groups };
@@ -70,10 +84,11 @@ pub(crate) fn mount_label(confinement: &Confinement) -> &str {
 /// Makes the container's layer and mounts its root with this label.
 pub(crate) fn mount_root(
     context: &Context,
-    record: &ContainerRecord,
+    pod: &SandboxRecord,
     plan: &Plan,
     label: &str,
 ) -> Result<PathBuf, PodError> {
+    let record = &plan.record;
     let of = format!("container {}", record.id);
     let store = &context.engines.store;
     let new = NewContainer {
@@ -83,10 +98,15 @@ pub(crate) fn mount_root(
         top_layer: plan.image.top_layer.clone(),
         metadata: metadata(record),
         mount_label: label.to_owned(),
-        id_mappings: None,
+        id_mappings: pod.user_maps().map(|maps| IdMappings { uids: maps.uids, gids: maps.gids }),
     };
+    let user = pod.user_namespace()?;
     store.create_container(new).map_err(PodError::step("making the root file system", &of))?;
-    store.mount_container(&record.id).map_err(PodError::step("mounting the root file system", &of))
+    let mounted = match &user {
+        Some(user) => store.mount_container_mapped(&record.id, user.as_fd()),
+        None => store.mount_container(&record.id),
+    };
+    mounted.map_err(PodError::step("mounting the root file system", &of))
 }
 
 /// The text kept with the storage's container record: CRI-O's fields, so that its tools recognise the container, and
@@ -134,7 +154,7 @@ fn home(config: &ContainerConfig, plan: &Plan) -> String {
 fn image_volumes(
     context: &Context,
     plan: &Plan,
-    rootfs: &Path,
+    root: &ContainerRoot<'_>,
     requested: &[ResolvedMount],
 ) -> Result<Vec<ResolvedMount>, PodError> {
     let declared = plan.image.config.config().as_ref().and_then(|image| image.volumes().clone()).unwrap_or_default();
@@ -143,7 +163,7 @@ fn image_volumes(
     for (number, path) in declared.iter().filter(free).enumerate() {
         match context.config.image_volumes {
             ImageVolumes::Ignore => {}
-            ImageVolumes::Mkdir => make_in_root(rootfs, path, plan)?,
+            ImageVolumes::Mkdir => root.make(path)?,
             ImageVolumes::Bind => {
                 let source = context.engines.store.container_dir(&plan.record.id).join(format!("volume-{number}"));
                 std::fs::create_dir_all(&source).map_err(PodError::file("creating the volume", &source))?;
@@ -156,20 +176,31 @@ fn image_volumes(
 }
 
 /// The working directory need not exist in the image.
-fn make_working_dir(rootfs: &Path, plan: &Plan) -> Result<(), PodError> {
+fn make_working_dir(root: &ContainerRoot<'_>, plan: &Plan) -> Result<(), PodError> {
     let requested = plan.record.config.working_dir.clone();
     let of_image = || plan.image.config.config().as_ref().and_then(|image| image.working_dir().clone());
     let directory = if requested.is_empty() { of_image().unwrap_or_default() } else { requested };
-    if directory.is_empty() || directory == "/" { Ok(()) } else { make_in_root(rootfs, &directory, plan) }
+    if directory.is_empty() || directory == "/" { Ok(()) } else { root.make(&directory) }
 }
 
-/// Makes a directory below the container's root, never outside, whatever links the image holds.
-fn make_in_root(rootfs: &Path, path: &str, plan: &Plan) -> Result<(), PodError> {
-    let made = Root::open(rootfs).and_then(|root| root.create_directories(Path::new(path), Mode::from_raw_mode(0o755)));
-    made.map(drop).map_err(|source| {
-        let path = format!("{path:?} in the root of container {}", plan.record.id);
-        PodError::File { doing: "creating", path, source }
-    })
+/// A container's mounted root.
+struct ContainerRoot<'a> {
+    path: &'a Path,
+    /// Its root user on the host, when that is not the host's.
+    owner: Option<(u32, u32)>,
+    id: &'a ContainerId,
+}
+
+impl ContainerRoot<'_> {
+    /// Makes a directory below it, never outside, whatever links the image holds.
+    fn make(&self, path: &str) -> Result<(), PodError> {
+        let mode = Mode::from_raw_mode(0o755);
+        let made = Root::open(self.path).and_then(|root| root.create_directories_of(Path::new(path), mode, self.owner));
+        made.map(drop).map_err(|source| {
+            let path = format!("{path:?} in the root of container {}", self.id);
+            PodError::File { doing: "creating", path, source }
+        })
+    }
 }
 
 /// What was found out for the specification.
@@ -178,6 +209,8 @@ struct Facts<'a> {
     user: &'a ResolvedUser,
     confinement: &'a Confinement,
     mounts: &'a [ResolvedMount],
+    /// The container's root user on the host, when that is not the host's.
+    owner: Option<(u32, u32)>,
 }
 
 fn specify(context: &Context, sandbox: &Sandbox, plan: &Plan, facts: &Facts<'_>) -> Result<Spec, PodError> {
@@ -185,8 +218,8 @@ fn specify(context: &Context, sandbox: &Sandbox, plan: &Plan, facts: &Facts<'_>)
     let of = format!("container {:?}", record.config.metadata.name);
     let pod = sandbox.record();
     let (devices, edits) = devices::resolve(context, sandbox, record, facts.user)?;
-    let passwd = write_synthesised(&record.bundle.join("passwd"), facts.user.passwd.as_ref())?;
-    let group = write_synthesised(&record.bundle.join("group"), facts.user.group.as_ref())?;
+    let passwd = write_synthesised(&record.bundle.join("passwd"), facts.user.passwd.as_ref(), facts.owner)?;
+    let group = write_synthesised(&record.bundle.join("group"), facts.user.group.as_ref(), facts.owner)?;
     let log_path = record.log_path.display().to_string();
     let target = target_namespace(context, record)?;
     let repo_digests = [record.image_ref.clone()];
@@ -250,7 +283,7 @@ impl OwnedSandboxFacts {
                 network: pod.namespaces.net.clone(),
                 ipc: pod.namespaces.ipc.clone(),
                 uts: pod.namespaces.uts.clone(),
-                user: None,
+                user: pod.namespaces.user.clone(),
                 pid,
             },
             files: files::plan(sandbox.directory(), &pod.config),
@@ -291,7 +324,6 @@ pub(crate) fn host_facts(context: &Context, sandbox: &Sandbox) -> HostFacts {
     let mut host = context.host.clone();
     host.runtime.oci_version.clone_from(&handler.features.oci_version);
     host.runtime.recursive_read_only = handler.features.recursive_read_only;
-    host.runtime.idmapped_mounts = handler.features.idmapped_mounts;
     host.runtime.minimum_memory_bytes = i64::try_from(handler.config.container_min_memory_bytes).unwrap_or(i64::MAX);
     host
 }
@@ -320,14 +352,19 @@ fn target_namespace(context: &Context, record: &ContainerRecord) -> Result<Optio
     container.pid_namespace().map(Some)
 }
 
-/// Writes a file that is mounted over one of the image's.
-fn write_synthesised(path: &Path, file: Option<&SynthesisedFile>) -> Result<Option<PathBuf>, PodError> {
+/// Writes a file that is mounted over one of the image's. Where the image has none it is root's, that is `owner`'s.
+fn write_synthesised(
+    path: &Path,
+    file: Option<&SynthesisedFile>,
+    owner: Option<(u32, u32)>,
+) -> Result<Option<PathBuf>, PodError> {
     use std::os::unix::fs::{PermissionsExt, chown};
     let Some(file) = file else { return Ok(None) };
     let failed = || PodError::file("writing", path);
     std::fs::write(path, &file.content).map_err(failed())?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(file.mode)).map_err(failed())?;
-    chown(path, Some(file.uid), Some(file.gid)).map_err(failed())?;
+    let (uid, gid) = owner.filter(|_| file.uid == 0).unwrap_or((file.uid, file.gid));
+    chown(path, Some(uid), Some(gid)).map_err(failed())?;
     Ok(Some(path.to_owned()))
 }
 

@@ -12,7 +12,7 @@ use crio_types::{ContainerConfig, ContainerId, ContainerMetadata, ImageSpec, San
 
 use crate::container::create::{self, Plan};
 use crate::container::image_volume::Holds;
-use crate::container::{specify, start};
+use crate::container::{mapped, specify, start};
 use crate::context::Context;
 use crate::record::{ContainerRecord, SandboxRecord};
 use crate::sandbox::Sandbox;
@@ -45,7 +45,7 @@ pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Resul
     let pod = sandbox.record();
     let confinement = context.live.load().security.confine_infra_of(&specify::pod_context(sandbox, &pod));
     let confinement = confinement.map_err(PodError::step("confining", of()))?;
-    let rootfs = specify::mount_root(context, &plan.record, plan, specify::mount_label(&confinement))?;
+    let rootfs = specify::mount_root(context, &pod, plan, specify::mount_label(&confinement))?;
     let owned = specify::OwnedSandboxFacts::of(sandbox, &pod)?;
     let log_path = plan.record.log_path.display().to_string();
     let spec = crio_spec::infra_spec(&InfraInput {
@@ -62,7 +62,8 @@ pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Resul
         host: &specify::host_facts(context, sandbox),
         cpuset: &context.config.infra_cpuset,
     });
-    let spec = spec.map_err(PodError::step("writing the specification", of()))?;
+    let mut spec = spec.map_err(PodError::step("writing the specification", of()))?;
+    mapped::stage(context, &pod, &plan.record, &mut spec)?;
     specify::write_spec(&plan.record.bundle, &spec)?;
     let process = spec.process().clone().unwrap_or_default();
     let user = crio_types::ContainerUser::default();

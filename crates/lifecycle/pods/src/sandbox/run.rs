@@ -26,7 +26,7 @@ use tracing::warn;
 use crate::context::{Context, random_id};
 use crate::record::{Phase, PodDirectory, SandboxRecord};
 use crate::sandbox::{Sandbox, files, infra, release};
-use crate::{PodError, watch};
+use crate::{PodError, users, watch};
 
 /// How long a pod waits for the node's network to become ready before its creation fails.
 const NETWORK_READY_WAIT: Duration = Duration::from_secs(10);
@@ -86,6 +86,11 @@ fn plan(context: &Context, request: RunRequest) -> Result<Plan, PodError> {
         .runtimes
         .resolve(&runtime_handler)
         .map_err(PodError::step("choosing the runtime handler", &id))?;
+    if config.security.namespaces.user.is_some()
+        && let Some(reason) = context.without_user_namespaces(&handler)
+    {
+        return Err(PodError::UserNamespaces { handler: handler.name.clone(), reason });
+    }
     let cgroups = &context.engines.cgroups;
     let placing = "placing the cgroup";
     let cgroup = cgroups.sandbox_cgroup(&config.cgroup_parent, &id).map_err(PodError::step(placing, &id))?;
@@ -251,9 +256,7 @@ fn check(config: &SandboxConfig) -> Result<(), PodError> {
     if matches!(namespaces.pid, NamespaceMode::Target(_)) {
         return invalid("namespace_options.pid", "TARGET is for containers, not for sandboxes");
     }
-    if namespaces.user.as_ref().is_some_and(|user| user.mode != NamespaceMode::Node) {
-        return invalid("namespace_options.userns_options", "user namespaces are not supported");
-    }
+    users::check_sandbox(config)?;
     if !config.log_directory.is_empty() && !config.log_directory.starts_with('/') {
         return invalid("config.log_directory", "must be an absolute path");
     }
@@ -300,6 +303,7 @@ fn pin_request(
         ipc: own_ipc,
         // The host name goes with the network, as in Kubernetes.
         uts: own_network,
+        user: users::maps(config),
         hostname: own_network.then(|| hostname.to_owned()),
         sysctls: admitted.accepted,
     })

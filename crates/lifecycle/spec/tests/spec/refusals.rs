@@ -61,7 +61,7 @@ fn mounts_that_cannot_be() {
     assert_eq!(error.kind(), ErrorKind::Unknown);
     let mapping = IdMapping { host_id: 1000, container_id: 0, length: 10 };
     let mapped = Mount { uid_mappings: vec![mapping], ..at("/a") };
-    refused(with_mount(mapped, |f| f.host.runtime.idmapped_mounts = false), InvalidArgument, "id-mapped");
+    refused(with_mount(mapped, |f| f.host.idmapped_mounts = false), InvalidArgument, "id-mapped");
 }
 
 #[test]

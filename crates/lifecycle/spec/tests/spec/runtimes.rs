@@ -5,7 +5,7 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use crio_security::HostSecurity;
 use crio_spec::CgroupVersion;
@@ -129,6 +129,8 @@ impl Pod {
         Command::new("unshare")
             .args(["--mount", "sh", "-c", &format!("{covered}{script}"), runtime])
             .args([root.as_path(), bundle, Path::new(&self.name), process])
+            // Not the host's null device: crun 1.8 gives its standard streams to the user that runs.
+            .stdin(Stdio::piped())
             .output()
             .expect("unshare")
     }
