@@ -5,6 +5,7 @@
 //! of what.
 
 mod attach;
+mod checkpoint;
 mod clients;
 mod container;
 mod create;
@@ -67,14 +68,23 @@ struct Command {
     timer: Timer,
     /// What the runtime reads through our descriptor, kept open as long as it may.
     _payload: Option<OwnedFd>,
-    /// It was killed because it took too long.
-    overdue: bool,
+    /// It was killed, and why.
+    cut: Option<Cut>,
+}
+
+/// Why a runtime command was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// It took too long.
+    Overdue,
+    /// Nobody wants it any more.
+    Cancelled,
 }
 
 /// What a runtime command is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// Making the container.
+    /// Making the container, also out of a checkpoint.
     Create(Key),
     /// Starting the container, for a caller.
     Start(Key, Caller),
@@ -82,6 +92,8 @@ enum Purpose {
     Exec(Key),
     /// Changing limits, for a caller.
     Update(Caller),
+    /// Writing the state of the container's processes, for a caller.
+    Checkpoint(Key, Caller),
     /// Deleting the container.
     Delete(Key),
 }
@@ -192,7 +204,7 @@ impl Monitor {
 
     fn due(&mut self, due: Due) {
         match due {
-            Due::Command(key) => self.command_overdue(key),
+            Due::Command(key) => self.cut_command(key, Cut::Overdue),
             Due::Exec(key) => self.exec_overdue(key),
             Due::ExecEnd(key) => self.exec_end_overdue(key),
             Due::Removal(key) => self.removal_overdue(key),
@@ -234,15 +246,15 @@ impl Monitor {
         let key = self.new_key();
         let timer = self.timers.set(limit, Due::Command(key));
         self.worked = true;
-        self.commands.insert(key, Command { running, purpose, timer, _payload: payload, overdue: false });
+        self.commands.insert(key, Command { running, purpose, timer, _payload: payload, cut: None });
     }
 
-    /// A command took too long: it and what it started is killed. Its end is then an event like any other.
-    fn command_overdue(&mut self, key: Key) {
+    /// A command took too long, or for nothing: it and what it started is killed. Its end is then an event like any other.
+    fn cut_command(&mut self, key: Key, cut: Cut) {
         let Some(command) = self.commands.get_mut(&key) else {
             return;
         };
-        command.overdue = true;
+        command.cut = Some(cut);
         let doomed =
             tree::Command { roots: vec![command.running.pid], spared: self.spared(None), ..tree::Command::default() };
         drop(doomed.kill());
@@ -255,16 +267,18 @@ impl Monitor {
         self.timers.cancel(command.timer);
         let result: CommandResult = if ended == Ended::Exited(0) {
             Ok(())
-        } else if command.overdue {
-            Err(failure(FailureKind::DeadlineExceeded, "the runtime did not finish in time"))
         } else {
-            Err(failure(FailureKind::Runtime, command.running.failure(ended)))
+            Err(match command.cut {
+                Some(Cut::Overdue) => failure(FailureKind::DeadlineExceeded, "the runtime did not finish in time"),
+                Some(Cut::Cancelled) => failure(FailureKind::Cancelled, "the call was cancelled"),
+                None => failure(FailureKind::Runtime, command.running.failure(ended)),
+            })
         };
         match command.purpose {
             Purpose::Create(container) => self.create_ended(container, result),
             Purpose::Start(container, caller) => self.start_ended(container, caller, result),
             Purpose::Exec(exec) => self.exec_launched(exec, result),
-            Purpose::Update(caller) => self.done(caller, result),
+            Purpose::Update(caller) | Purpose::Checkpoint(_, caller) => self.done(caller, result),
             Purpose::Delete(container) => self.delete_ended(container, result),
         }
         if !self.commands.values().any(|command| matches!(command.purpose, Purpose::Create(_) | Purpose::Exec(_))) {

@@ -1,13 +1,14 @@
 //! Connections: who is there, what they say, and what they are told.
 //!
 //! A client that breaks the rules or stops reading is dropped; it finds everything it missed when it lists anew. What a
-//! client began and only it can use, its execs and attachments, ends with its connection.
+//! client began and only it can use, its execs, attachments and checkpoints, ends with its connection.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 
 use crio_monitor_protocol::{
-    Answer, AnyRequest, Call, Event, Failure, FailureKind, MAX_MESSAGE_BYTES, Message, Request, VERSION, decode, encode,
+    Answer, AnyRequest, Call, Event, Failure, FailureKind, MAX_MESSAGE_BYTES, Message, Request, UNKNOWN_CALL, VERSION,
+    decode, encode,
 };
 use crio_sys::seqpacket::SeqPacket;
 
@@ -82,7 +83,7 @@ impl Monitor {
         match decode::<AnyRequest>(message) {
             Ok(request) => {
                 let caller = Caller { client: key, number: request.number };
-                self.reply(caller, Err(failure(FailureKind::InvalidArgument, "the monitor does not know this call")));
+                self.reply(caller, Err(failure(FailureKind::InvalidArgument, UNKNOWN_CALL)));
             }
             Err(_) => self.drop_client(key),
         }
@@ -190,6 +191,7 @@ impl Monitor {
         for attachment in attachments {
             self.end_attachment(attachment, crio_monitor_protocol::AttachEnd::Cancelled);
         }
+        self.cancel_checkpoints(abandoned);
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) struct Container {
 #[derive(Debug)]
 pub(super) enum State {
     /// The runtime makes it.
-    Creating { caller: Caller, pid_file: PathBuf, console: Option<ConsoleSocket>, keep_input: bool },
+    Creating { caller: Caller, pid_file: PathBuf, console: Option<ConsoleSocket>, keep_input: bool, restored: bool },
     /// It could not be made; what there is of it is being deleted.
     Failing { caller: Caller, failure: Failure },
     /// Made.

@@ -1,4 +1,4 @@
-//! Making a container: its log, its streams, and the runtime's `create`.
+//! Making a container: its log, its streams, and the runtime's `create`, or its `restore` of a checkpoint.
 //!
 //! Nothing is left of a container that could not be made: what the runtime may have made is deleted before the caller
 //! hears of the failure.
@@ -8,10 +8,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crio_monitor_protocol::{Answer, CreateContainer, Failure, FailureKind};
+use crio_monitor_protocol::{Answer, CheckpointFiles, CreateContainer, Failure, FailureKind};
 use crio_sys::process::{self, PidFd};
 use rustix::pipe::PipeFlags;
 
+use super::checkpoint::file_words;
 use super::container::{Cleanup, Container, Init, Input, State};
 use super::{CONTAINERS_MAX, Caller, CommandResult, Monitor, Purpose, failure, refused};
 use crate::console::ConsoleSocket;
@@ -33,8 +34,17 @@ struct Plumbing {
     far: CommandStreams,
 }
 
+/// What a container is made out of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Making {
+    /// Its bundle: it waits to be started.
+    New,
+    /// Its bundle and the state of its processes: it runs.
+    Restored(CheckpointFiles),
+}
+
 impl Monitor {
-    pub(super) fn create(&mut self, caller: Caller, request: CreateContainer) -> CommandResult {
+    pub(super) fn create(&mut self, caller: Caller, request: CreateContainer, making: &Making) -> CommandResult {
         if self.names.contains_key(&request.id) {
             return Err(failure(FailureKind::AlreadyExists, format!("the monitor has a container {}", request.id)));
         }
@@ -50,14 +60,19 @@ impl Monitor {
         let plumbing = plumbing.map_err(|error| refused("make the container's streams", &error))?;
 
         let pid_file = self.records.directory.join(format!("pid.{key}"));
-        let words = create_words(&request, &pid_file, plumbing.console.as_ref());
-        let running = self.launcher.start(&request.runtime, "create", words, plumbing.far);
+        let (verb, more) = match making {
+            Making::New => ("create", Vec::new()),
+            Making::Restored(files) => ("restore", restore_words(files)),
+        };
+        let words = more.into_iter().chain(create_words(&request, &pid_file, plumbing.console.as_ref()));
+        let running = self.launcher.start(&request.runtime, verb, words, plumbing.far);
         let running = running.map_err(|error| refused("run the runtime", &error))?;
         self.track(running, Purpose::Create(key), Duration::from_millis(request.deadline_ms), None);
 
         self.names.insert(request.id.clone(), key);
         let keep_input = request.stdin;
-        let state = State::Creating { caller, pid_file, console: plumbing.console, keep_input };
+        let restored = *making != Making::New;
+        let state = State::Creating { caller, pid_file, console: plumbing.console, keep_input, restored };
         let container = Container {
             id: request.id,
             runtime: request.runtime,
@@ -98,10 +113,13 @@ impl Monitor {
             return;
         };
         let state = std::mem::replace(&mut container.state, State::Created);
-        let State::Creating { caller, pid_file, console, keep_input } = state else {
+        let State::Creating { caller, pid_file, console, keep_input, restored } = state else {
             container.state = state;
             return;
         };
+        if restored {
+            container.state = State::Running;
+        }
         let pid = take_pid(&pid_file);
         let made = result.and_then(|()| self.adopt(key, pid, console, keep_input));
         match made {
@@ -194,6 +212,11 @@ fn lay_pipes(keep_input: bool) -> std::io::Result<Plumbing> {
         console: None,
         far: CommandStreams { stdin: far_stdin, stdout: Some(far_stdout), stderr: Some(ErrorStream::To(far_stderr)) },
     })
+}
+
+/// A restored container is not waited for, as one that is created never is.
+fn restore_words(files: &CheckpointFiles) -> Vec<OsString> {
+    std::iter::once("--detach".into()).chain(file_words(files)).collect()
 }
 
 fn create_words(

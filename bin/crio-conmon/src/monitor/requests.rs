@@ -9,6 +9,7 @@ use crio_monitor_protocol::{
 use crio_types::{ContainerId, Signal};
 
 use super::container::State;
+use super::create::Making;
 use super::{Caller, CommandResult, Monitor, Phase, Purpose, failure, refused};
 use crate::poll::Key;
 use crate::runtime::{CommandStreams, own_path};
@@ -17,7 +18,11 @@ impl Monitor {
     pub(super) fn called(&mut self, caller: Caller, call: Call, descriptors: Vec<OwnedFd>) {
         let result = match call {
             Call::Hello { .. } => Ok(()),
-            Call::Create(request) => self.create(caller, *request),
+            Call::Create(request) => self.create(caller, *request, &Making::New),
+            Call::Restore { container, files } => self.create(caller, *container, &Making::Restored(files)),
+            Call::Checkpoint { id, files, deadline_ms } => {
+                self.checkpoint(caller, &id, &files, Duration::from_millis(deadline_ms))
+            }
             Call::Start { id, deadline_ms } => self.start(caller, &id, Duration::from_millis(deadline_ms)),
             Call::Signal { id, signal, scope } => self.signal(&id, signal, scope).map(|()| self.done(caller, Ok(()))),
             Call::Exec { id, streams, deadline_ms } => {
@@ -184,6 +189,7 @@ impl Monitor {
         if let Some(key) = attachment {
             self.end_attachment(key, crio_monitor_protocol::AttachEnd::Cancelled);
         }
+        self.cancel_checkpoints(|other| *other == caller);
     }
 }
 

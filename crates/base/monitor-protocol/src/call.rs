@@ -32,6 +32,13 @@ pub enum Call {
     },
     /// Makes a container. Answer: [`crate::Answer::Created`].
     Create(Box<CreateContainer>),
+    /// Makes a container out of what [`Call::Checkpoint`] wrote; it runs at once. Answer: [`crate::Answer::Created`].
+    Restore {
+        /// The container.
+        container: Box<CreateContainer>,
+        /// Where its processes' state is read from.
+        files: CheckpointFiles,
+    },
     /// Starts a created container. Answer: [`crate::Answer::Done`].
     Start {
         /// Which.
@@ -59,8 +66,8 @@ pub enum Call {
         /// Time allowed for the whole of it; without one it may run for ever.
         deadline_ms: Option<u64>,
     },
-    /// Ends the exec or the attachment that the call of this number on this connection began; that call is then
-    /// answered. Unknown numbers are ignored. Answer: [`crate::Answer::Done`].
+    /// Ends the exec, the attachment or the checkpoint that the call of this number on this connection began; that call
+    /// is then answered. Unknown numbers are ignored. Answer: [`crate::Answer::Done`].
     Cancel {
         /// The number of the earlier call.
         number: u64,
@@ -69,6 +76,16 @@ pub enum Call {
     Update {
         /// Which container.
         id: ContainerId,
+        /// Time allowed.
+        deadline_ms: u64,
+    },
+    /// Writes the state of a running container's processes; they go on. Ends with its client, and by
+    /// [`Call::Cancel`]. Answer: [`crate::Answer::Done`].
+    Checkpoint {
+        /// Which container.
+        id: ContainerId,
+        /// Where the state is written to.
+        files: CheckpointFiles,
         /// Time allowed.
         deadline_ms: u64,
     },
@@ -109,6 +126,15 @@ pub enum Call {
     },
     /// Ends the monitor, which must hold no container. Answer: [`crate::Answer::Done`].
     Shutdown,
+}
+
+/// The directories of a checkpoint. Absolute; both exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointFiles {
+    /// The state of the processes.
+    pub images: PathBuf,
+    /// What the program that writes or reads it says about its work.
+    pub work: PathBuf,
 }
 
 /// Who gets a signal.

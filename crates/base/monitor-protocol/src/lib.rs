@@ -12,7 +12,9 @@
 mod call;
 mod message;
 
-pub use call::{AnyRequest, Call, CreateContainer, ExecStreams, Request, RuntimeCommand, SignalScope, Streams};
+pub use call::{
+    AnyRequest, Call, CheckpointFiles, CreateContainer, ExecStreams, Request, RuntimeCommand, SignalScope, Streams,
+};
 pub use message::{
     Answer, AttachEnd, ContainerEntry, Event, Exit, ExitRecord, Failure, FailureKind, Message, MonitorState,
 };
@@ -28,6 +30,9 @@ pub const MAX_LIST_ENTRIES: usize = 128;
 
 /// The socket's file name in the pod's directory.
 pub const SOCKET_NAME: &str = "monitor.sock";
+
+/// What a monitor answers, as [`FailureKind::InvalidArgument`], to a call that only newer ones know.
+pub const UNKNOWN_CALL: &str = "the monitor does not know this call";
 
 /// The suffix of the file, in the pod's directory, that records a container's exit: `<container id>.exit.json`.
 pub const EXIT_RECORD_SUFFIX: &str = ".exit.json";

@@ -8,6 +8,23 @@ fn id() -> ContainerId {
     ContainerId::from_bytes([0xab; 32])
 }
 
+fn container() -> CreateContainer {
+    let runtime = RuntimeCommand { path: "/r".into(), root: None, arguments: Vec::new(), systemd_cgroup: false };
+    CreateContainer {
+        id: id(),
+        bundle: "/b".into(),
+        runtime,
+        log_path: None,
+        log_size_max_bytes: None,
+        tty: false,
+        stdin: false,
+        stdin_once: false,
+        cgroups: Vec::new(),
+        pod_cgroup: None,
+        deadline_ms: 5,
+    }
+}
+
 #[test]
 fn the_wire_format_is_stable() {
     let name = "ab".repeat(32);
@@ -20,6 +37,8 @@ fn the_wire_format_is_stable() {
     };
     let exit = Exit { code: 137, signal: Some(9), finished_at: Timestamp(5), oom: true, oom_kills: 1 };
     let event = Message::Event(Event::Exited { id: id(), exit });
+    let files = CheckpointFiles { images: "/i".into(), work: "/w".into() };
+    let container = container();
     let refusal = Failure { kind: FailureKind::NotFound, message: "no".to_owned() };
     let cases = [
         (encode(&start).unwrap(), format!(r#"{{"number":7,"call":{{"start":{{"id":"{name}","deadline_ms":5}}}}}}"#)),
@@ -42,6 +61,16 @@ fn the_wire_format_is_stable() {
         (
             encode(&Message::Reply { number: 1, result: Err(refusal) }).unwrap(),
             r#"{"reply":{"number":1,"result":{"Err":{"kind":"not_found","message":"no"}}}}"#.to_owned(),
+        ),
+        (
+            encode(&Call::Checkpoint { id: id(), files: files.clone(), deadline_ms: 5 }).unwrap(),
+            format!(r#"{{"checkpoint":{{"id":"{name}","files":{{"images":"/i","work":"/w"}},"deadline_ms":5}}}}"#),
+        ),
+        (
+            encode(&Call::Restore { container: Box::new(container), files }).unwrap(),
+            format!(
+                r#"{{"restore":{{"container":{{"id":"{name}","bundle":"/b","runtime":{{"path":"/r","root":null,"arguments":[],"systemd_cgroup":false}},"log_path":null,"log_size_max_bytes":null,"tty":false,"stdin":false,"stdin_once":false,"cgroups":[],"pod_cgroup":null,"deadline_ms":5}},"files":{{"images":"/i","work":"/w"}}}}}}"#
+            ),
         ),
         (encode(&Call::Shutdown).unwrap(), r#""shutdown""#.to_owned()),
     ];

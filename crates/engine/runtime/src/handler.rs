@@ -22,6 +22,9 @@ const FEATURES_LIMIT: Duration = Duration::from_secs(5);
 /// Time a runtime has to delete a container that nobody monitors.
 const DELETE_LIMIT: Duration = Duration::from_secs(30);
 
+/// The program that writes and reads the state of processes. Runtimes look it up in their `PATH`.
+const CRIU: &str = "criu";
+
 /// A handler that is ready to run containers.
 #[derive(Debug, Clone)]
 pub struct Handler {
@@ -91,6 +94,29 @@ pub enum ResolveError {
         /// The name.
         name: String,
     },
+}
+
+/// Why a handler's containers cannot be checkpointed, nor checkpoints be restored with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointUnavailable {
+    /// The runtime is built without it.
+    #[error("the runtime {} is built without checkpoints", path.display())]
+    Runtime {
+        /// The runtime's program.
+        path: PathBuf,
+    },
+    /// The program that does the work is missing.
+    #[error("checkpoints need the program {CRIU}, which is not in the pod monitor's PATH, {path:?}")]
+    NoCriu {
+        /// Where it was looked for.
+        path: String,
+    },
+}
+
+impl Classified for CheckpointUnavailable {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Unimplemented
+    }
 }
 
 impl Classified for ResolveError {
@@ -176,6 +202,20 @@ impl Handler {
             arguments: Vec::new(),
             systemd_cgroup: self.systemd_cgroup,
         }
+    }
+
+    /// Whether its containers can be checkpointed and restored.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn check_checkpoints(&self) -> Result<(), CheckpointUnavailable> {
+        if !self.features.checkpoint {
+            return Err(CheckpointUnavailable::Runtime { path: self.path.clone() });
+        }
+        let set = self.config.monitor_environment.iter().rev().find_map(|line| line.strip_prefix("PATH="));
+        let path = set.unwrap_or(crate::monitor::DEFAULT_PATH);
+        let found = std::env::split_paths(path).any(|directory| is_executable(&directory.join(CRIU)));
+        if found { Ok(()) } else { Err(CheckpointUnavailable::NoCriu { path: path.to_owned() }) }
     }
 
     /// Kills and deletes a container whose monitor is gone. One the runtime does not know is no error.

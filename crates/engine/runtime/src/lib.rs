@@ -19,11 +19,11 @@ mod monitor;
 pub use command::CommandError;
 pub use config::{Config, HandlerConfig, HandlerKind};
 pub use crio_monitor_protocol::{
-    AttachEnd, ContainerEntry, Event as MonitorEvent, Exit, ExitRecord, MonitorState, SignalScope,
+    AttachEnd, CheckpointFiles, ContainerEntry, Event as MonitorEvent, Exit, ExitRecord, MonitorState, SignalScope,
 };
 pub use exit::{read_exit_record, wait_exit};
 pub use features::Features;
-pub use handler::{Handler, LoadError, ResolveError, Runtimes};
+pub use handler::{CheckpointUnavailable, Handler, LoadError, ResolveError, Runtimes};
 pub use monitor::{
     AttachStdio, Attachment, ConnectError, CreateRequest, Created, ExecError, ExecLimits, ExecOutcome, ExecSession,
     ExecStdio, LogFile, Monitor, MonitorError, MonitorLaunch, SpawnError, Stdio, Terminal, attach_pipe,

@@ -6,6 +6,7 @@
 //! [`MonitorError::Gone`] and [`Monitor::died`] returns.
 
 mod attach;
+mod checkpoint;
 mod connection;
 mod error;
 mod exec;
@@ -96,6 +97,29 @@ pub struct Created {
     pub start_time: u64,
 }
 
+impl CreateRequest<'_> {
+    /// The request as the monitor reads it.
+    fn into_call(self) -> CreateContainer {
+        let (log_path, log_size_max_bytes) = match self.log {
+            Some(log) => (Some(log.path), log.size_max_bytes),
+            None => (None, None),
+        };
+        CreateContainer {
+            id: self.id.clone(),
+            bundle: self.bundle.to_owned(),
+            runtime: self.handler.runtime_command(),
+            log_path,
+            log_size_max_bytes,
+            tty: self.stdio.tty,
+            stdin: self.stdio.stdin,
+            stdin_once: self.stdio.stdin_once,
+            cgroups: self.cgroups,
+            pod_cgroup: self.pod_cgroup,
+            deadline_ms: milliseconds(self.handler.config.create_timeout),
+        }
+    }
+}
+
 impl Monitor {
     /// Starts a monitor in its own session and opens a connection to it. It outlives this process.
     ///
@@ -150,27 +174,14 @@ impl Monitor {
     /// The runtime's own words in [`MonitorError::Refused`], or the monitor is gone.
     pub async fn create(&self, request: CreateRequest<'_>) -> Result<Created, MonitorError> {
         let limit = request.handler.config.create_timeout;
-        let (log_path, log_size_max_bytes) = match request.log {
-            Some(log) => (Some(log.path), log.size_max_bytes),
-            None => (None, None),
-        };
-        let call = Call::Create(Box::new(CreateContainer {
-            id: request.id.clone(),
-            bundle: request.bundle.to_owned(),
-            runtime: request.handler.runtime_command(),
-            log_path,
-            log_size_max_bytes,
-            tty: request.stdio.tty,
-            stdin: request.stdio.stdin,
-            stdin_once: request.stdio.stdin_once,
-            cgroups: request.cgroups,
-            pod_cgroup: request.pod_cgroup,
-            deadline_ms: milliseconds(limit),
-        }));
-        // A create that fails is followed by a delete before the answer comes.
-        match self.connection.call("create", call, &[], limit + REMOVE_LIMIT).await? {
+        self.make("create", Call::Create(Box::new(request.into_call())), limit).await
+    }
+
+    /// A create that fails is followed by a delete before the answer comes.
+    async fn make(&self, name: &'static str, call: Call, limit: Duration) -> Result<Created, MonitorError> {
+        match self.connection.call(name, call, &[], limit + REMOVE_LIMIT).await? {
             Answer::Created { pid, start_time } => Ok(Created { pid, start_time }),
-            _ => Err(MonitorError::Confused { call: "create" }),
+            _ => Err(MonitorError::Confused { call: name }),
         }
     }
 

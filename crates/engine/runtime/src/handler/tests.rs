@@ -74,3 +74,23 @@ async fn deleting_what_the_runtime_does_not_know_is_no_error() {
         assert_eq!(deleted.is_ok(), expected, "{body}");
     }
 }
+
+#[tokio::test]
+async fn checkpoints_need_a_runtime_that_has_them_and_criu() {
+    let programs = Programs::new();
+    let annotated = r#"echo '{"annotations":{"org.opencontainers.runc.checkpoint.enabled":"true"}}'"#;
+    let able = programs.script("able", annotated);
+    let unable = programs.script("unable", "echo '{}'");
+    programs.script("criu", "");
+    let mut config = config(&[("good", &able), ("unable", &unable), ("lonely", &able)]);
+    let set = |config: &mut Config, name: &str, path: String| {
+        config.handlers.get_mut(name).unwrap().monitor_environment = vec!["PATH=/old".to_owned(), path];
+    };
+    set(&mut config, "good", format!("PATH=/nowhere:{}", programs.0.path().display()));
+    set(&mut config, "lonely", "PATH=/nowhere".to_owned());
+    let runtimes = Runtimes::load(config).await.unwrap();
+    let check = |name: &str| runtimes.resolve(name).unwrap().check_checkpoints();
+    assert_eq!(check("good"), Ok(()));
+    assert_eq!(check("unable"), Err(CheckpointUnavailable::Runtime { path: unable }));
+    assert_eq!(check("lonely"), Err(CheckpointUnavailable::NoCriu { path: "/nowhere".to_owned() }));
+}

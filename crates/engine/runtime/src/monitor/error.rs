@@ -31,6 +31,14 @@ pub enum MonitorError {
         /// The reason.
         message: String,
     },
+    /// The monitor is older than the call.
+    #[error(
+        "the monitor of this pod is of an older version, which knows no {call}; pods made from now on have a newer one"
+    )]
+    Outdated {
+        /// The call.
+        call: &'static str,
+    },
     /// The call could not be written.
     #[error("cannot write the call {call}")]
     Encode {
@@ -75,6 +83,7 @@ impl Classified for MonitorError {
             Self::Gone { .. } => ErrorKind::Unavailable,
             Self::Unresponsive { .. } => ErrorKind::DeadlineExceeded,
             Self::Refused { failure, .. } => refused_kind(*failure),
+            Self::Outdated { .. } => ErrorKind::Unimplemented,
             Self::Encode { .. } => ErrorKind::InvalidArgument,
             Self::Send { .. } | Self::Prepare { .. } | Self::Confused { .. } => ErrorKind::Internal,
         }
