@@ -5,7 +5,7 @@
 //! * `name`: the names CRI-O gives to sandboxes, containers and monitors under both drivers (they are contract: cAdvisor and
 //!   kubelet recognise them)
 //! * `directory`: create and remove, in every hierarchy at once
-//! * `process`: who is inside, and ending all of them
+//! * `process`: who is inside, and ending all of them; `freezer`: stopping them for a while
 //! * `memory`: usage for update checks and the kernel's evidence of out-of-memory kills
 //! * `counter`: cheap repeated reading of a group's usage
 //! * `limit`: what runtimes leave out when they update a container
@@ -19,6 +19,7 @@
 
 mod counter;
 mod directory;
+mod freezer;
 mod hierarchy;
 mod huge_page;
 mod limit;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 
 pub use counter::{CounterError, CounterReader, Counters, CpuDetails, Details, DeviceIo, HugepageUse, MemoryDetails};
 pub use directory::{CreateError, RemoveError};
+pub use freezer::FreezeError;
 pub use hierarchy::{Controller, DetectError, Layout};
 pub use limit::LimitError;
 pub use memory::MemoryError;

@@ -59,6 +59,14 @@ pub enum StoreError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The changes of a container's root.
+    #[error("exporting the changes in {}", path.display())]
+    Changes {
+        /// Its layer's files.
+        path: PathBuf,
+        /// Why it failed; [`io::ErrorKind::TimedOut`] when nobody waits for them any more.
+        source: io::Error,
+    },
     /// An overlay mount.
     #[error("mounting {what} at {}", target.display())]
     Mount {
@@ -106,7 +114,8 @@ impl Classified for StoreError {
             Self::ImageInUse { .. } | Self::NotExportable(_) => ErrorKind::FailedPrecondition,
             Self::BadDigest(_) => ErrorKind::InvalidArgument,
             Self::Table(error) => error.kind(),
-            Self::File { source, .. } => kind_of(source),
+            Self::Changes { source, .. } if source.kind() == io::ErrorKind::TimedOut => ErrorKind::DeadlineExceeded,
+            Self::File { source, .. } | Self::Changes { source, .. } => kind_of(source),
             Self::Mount { .. } | Self::Export { .. } => ErrorKind::Internal,
             Self::Several(failures) => failures[0].kind(),
         }

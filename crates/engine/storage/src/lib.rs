@@ -10,13 +10,15 @@
 //!
 //! Map: `store` is the API; `index` the locked JSON tables; `record` their rows; `overlay` the driver's directories
 //! and mounts; `staging` and `apply` turn a tar stream into a layer; `tar_split` keeps what is needed to give the
-//! same stream back.
+//! same stream back; `changes` what a container made of its root; `members` reads other archives.
 
 mod apply;
+mod changes;
 mod config;
 mod error;
 mod index;
 mod layer_id;
+mod members;
 mod overlay;
 mod record;
 mod staging;
@@ -24,10 +26,12 @@ mod store;
 mod tar;
 mod tar_split;
 
+pub use changes::Changes;
 pub use config::{ApplyLimits, Config};
 pub use error::{ApplyError, AssembleError, StoreError, TableError};
 pub use layer_id::layer_id;
+pub use members::{Member, MemberKind, Members};
 pub use overlay::ImageMountOptions;
 pub use record::{Compression, ContainerRecord, ImageRecord, LayerRecord};
 pub use staging::{AppliedDiff, StagedLayer};
-pub use store::{IdMappings, LayerInfo, NewContainer, NewImage, Store, Usage};
+pub use store::{IdMappings, ImportError, LayerInfo, NewContainer, NewImage, Store, Usage};

@@ -3,6 +3,7 @@
 //! Locks nest in one order, as in containers/storage: layers, images, containers, mount points. What must be true
 //! together is changed under the outermost of them; unpacking, syncing and removing trees happen under none.
 
+mod changes;
 mod collect;
 mod containers;
 mod deletion;
@@ -26,6 +27,7 @@ use crate::index::{Durability, Object, Row, Table, TableFile};
 use crate::overlay::{MountOptions, Overlay, create_private};
 use crate::record::{ContainerRecord, ImageRecord, LayerRecord};
 
+pub use changes::ImportError;
 pub use containers::{IdMappings, NewContainer};
 pub use images::NewImage;
 pub use layers::LayerInfo;

@@ -171,7 +171,7 @@ impl Overlay {
     }
 
     /// The directories below a layer, topmost first, as seen from `home`; never empty.
-    fn lowers(&self, id: &LayerId, home: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    pub(crate) fn lowers(&self, id: &LayerId, home: &Path) -> Result<Vec<PathBuf>, StoreError> {
         let path = self.layer(id).join("lower");
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,

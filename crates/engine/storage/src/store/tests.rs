@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::{ApplyLimits, Compression, ImageMountOptions};
 
+mod changes;
+
 struct Fixture {
     directory: tempfile::TempDir,
     store: Store,
