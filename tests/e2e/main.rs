@@ -1,5 +1,6 @@
 //! What a client sees, under the OCI runtime that `CRIO_TEST_RUNTIME` names.
 
+mod checkpoint;
 mod containers;
 mod daemon;
 mod devices;

@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 use crate::run::{output, root, run};
 
+pub(crate) mod criu;
+
 const PACKAGES: [&str; 20] = [
     "build-essential",
     "busybox-static",
@@ -52,6 +54,7 @@ pub(crate) fn tools() -> PathBuf {
 /// Installs packages and builds tools.
 pub(crate) fn setup() -> Result<()> {
     packages()?;
+    criu::install(&tools())?;
     cri_tools()
 }
 

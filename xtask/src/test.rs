@@ -10,10 +10,14 @@ use anyhow::{Result, ensure};
 use crate::run::{Stages, cargo, root};
 use crate::{check, setup};
 
-const RUNTIMES: [&str; 2] = ["crun", "runc"];
-/// The test programs of `tests/` that run with every runtime, and those that need one only.
+const CRUN: &str = "crun";
+const RUNC: &str = "runc";
+const RUNTIMES: [&str; 2] = [CRUN, RUNC];
+/// The test programs of `tests/` that run with every runtime, and those that need one only. Checkpoints are runc's.
 const WITH_EACH_RUNTIME: [&str; 3] = ["e2e", "streaming", "crash"];
-const ONCE: [&str; 3] = ["refusals", "interop", "conformance"];
+const ONCE: [(&str, &str); 4] = [("refusals", CRUN), ("interop", CRUN), ("conformance", CRUN), ("checkpoint", RUNC)];
+/// Those that run crictl.
+const WITH_CRICTL: [&str; 2] = ["conformance", "checkpoint"];
 
 /// Runs everything, or only the black-box tests whose name holds `filter`.
 pub(crate) fn test(filter: Option<&str>) -> Result<()> {
@@ -32,8 +36,8 @@ pub(crate) fn test(filter: Option<&str>) -> Result<()> {
     }
     // On a machine without Go the set-up has said so, or failed where that must not be.
     let has_tools = setup::tools().join("critest").is_file();
-    for program in ONCE.into_iter().filter(|program| has_tools || *program != "conformance") {
-        stages.command(program, black_box(program, RUNTIMES[0], filter));
+    for (program, runtime) in ONCE.into_iter().filter(|(program, _)| has_tools || !WITH_CRICTL.contains(program)) {
+        stages.command(program, black_box(program, runtime, filter));
     }
     let ran = stages.tests();
     stages.finish()?;

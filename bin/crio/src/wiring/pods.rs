@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use crio_cgroups::{Cgroups, Controller, Layout};
-use crio_config::{Assignment, Config, ImageVolumes};
+use crio_config::{Assignment, CheckpointLevel, Config, ImageVolumes};
 use crio_devices::HostDevice;
-use crio_pods::Live;
+use crio_pods::{Checkpoints, Live};
 use crio_runtime::Runtimes;
 use crio_spec::{CgroupVersion, Defaults, HostFacts, RuntimeFacts};
 use crio_types::Device;
@@ -47,6 +47,7 @@ pub fn pods(config: &Config) -> Result<crio_pods::Config> {
             ImageVolumes::Ignore => crio_pods::ImageVolumes::Ignore,
         },
         log_size_max_bytes: runtime.log_size_max,
+        checkpoints: checkpoints(config),
         defaults: Defaults {
             env: runtime.default_env.iter().map(assignment).collect(),
             ulimits: ulimits(config)?,
@@ -56,6 +57,16 @@ pub fn pods(config: &Config) -> Result<crio_pods::Config> {
             allowed_annotations: Vec::new(),
         },
     })
+}
+
+/// Both options must allow it: the older one stands for all, the newer one says how far it goes.
+fn checkpoints(config: &Config) -> Checkpoints {
+    match config.checkpoint_restore.container_level_enabled {
+        _ if !config.runtime.enable_criu_support => Checkpoints::Off,
+        CheckpointLevel::None => Checkpoints::Off,
+        CheckpointLevel::CheckpointOnly => Checkpoints::Written,
+        CheckpointLevel::CheckpointRestore => Checkpoints::Restored,
+    }
 }
 
 fn assignment(assignment: &Assignment) -> String {

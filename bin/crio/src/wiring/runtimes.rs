@@ -43,13 +43,20 @@ fn handler(config: &Config, configured: &RuntimeHandler) -> HandlerConfig {
         container_min_memory_bytes: configured.container_min_memory,
         create_timeout: configured.container_create_timeout,
         monitor_cgroup: monitor_cgroup(config, configured),
-        monitor_environment: Vec::new(),
+        monitor_environment: monitor_environment(config, configured),
     }
 }
 
 /// The handler's own, else what is usual under the cgroup manager.
 fn monitor_cgroup(config: &Config, configured: &RuntimeHandler) -> String {
     configured.effective_monitor_cgroup(config.runtime.cgroup_manager).unwrap_or_default().to_owned()
+}
+
+/// The handler's own, else the deprecated `conmon_env`. It reaches the runtime, and what that runs.
+fn monitor_environment(config: &Config, configured: &RuntimeHandler) -> Vec<String> {
+    let own = &configured.monitor_env;
+    let chosen = if own.is_empty() { &config.runtime.conmon_env } else { own };
+    chosen.iter().map(|assignment| format!("{}={}", assignment.name, assignment.value)).collect()
 }
 
 fn monitor_binary() -> Result<PathBuf> {

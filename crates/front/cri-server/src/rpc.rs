@@ -3,6 +3,7 @@
 //! A handler takes the services and the request and answers a message or a status. It holds no state and starts no
 //! task; whatever must survive it belongs to the layer it calls.
 
+pub(crate) mod checkpoint;
 pub(crate) mod chunks;
 pub(crate) mod container;
 pub(crate) mod events;

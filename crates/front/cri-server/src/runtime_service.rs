@@ -10,7 +10,7 @@ use crate::Services;
 use crate::call::Effect::{Read, Write};
 use crate::call::observe;
 use crate::rpc::chunks::Stream;
-use crate::rpc::{container, events, exec, metrics, runtime, sandbox, stats, streaming, unbuilt, update};
+use crate::rpc::{checkpoint, container, events, exec, metrics, runtime, sandbox, stats, streaming, unbuilt, update};
 
 /// Serves sandboxes and containers.
 #[derive(Debug)]
@@ -186,17 +186,17 @@ impl RuntimeService for RuntimeRpc {
 
     async fn checkpoint_container(
         &self,
-        _request: Request<v1::CheckpointContainerRequest>,
+        request: Request<v1::CheckpointContainerRequest>,
     ) -> Reply<v1::CheckpointContainerResponse> {
-        observe("CheckpointContainer", Read, async { Err(unbuilt::checkpoint()) }).await
+        observe("CheckpointContainer", Write, checkpoint::container(&self.0, request)).await
     }
 
     async fn checkpoint_pod(&self, _request: Request<v1::CheckpointPodRequest>) -> Reply<v1::CheckpointPodResponse> {
-        observe("CheckpointPod", Read, async { Err(unbuilt::checkpoint()) }).await
+        observe("CheckpointPod", Read, async { Err(unbuilt::pod_checkpoint()) }).await
     }
 
     async fn restore_pod(&self, _request: Request<v1::RestorePodRequest>) -> Reply<v1::RestorePodResponse> {
-        observe("RestorePod", Read, async { Err(unbuilt::checkpoint()) }).await
+        observe("RestorePod", Read, async { Err(unbuilt::pod_checkpoint()) }).await
     }
 
     async fn get_container_events(

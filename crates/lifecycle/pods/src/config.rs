@@ -39,8 +39,21 @@ pub struct Config {
     pub image_volumes: ImageVolumes,
     /// Start a log over when it would grow past this many bytes (`log_size_max`).
     pub log_size_max_bytes: Option<u64>,
+    /// What may be done about checkpoints.
+    pub checkpoints: Checkpoints,
     /// Environment, ulimits and more that every container gets.
     pub defaults: Defaults,
+}
+
+/// What may be done about checkpoints (`enable_criu_support`, `container_level_enabled`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Checkpoints {
+    /// Nothing.
+    Off,
+    /// They are written.
+    Written,
+    /// They are written and restored.
+    Restored,
 }
 
 /// What becomes of the volumes an image declares.

@@ -3,12 +3,15 @@
 //! Like a sandbox, its record is changed under its own lock in short sections, written, then published. Its state only
 //! moves as [`crate::life`] says. An exit, whoever learns of it first, is recorded once.
 
+pub(crate) mod checkpoint;
 pub(crate) mod create;
 pub(crate) mod exec;
 pub(crate) mod image_volume;
 pub(crate) mod mapped;
 pub(crate) mod mounts;
 pub(crate) mod remove;
+pub(crate) mod restore;
+mod rights;
 pub(crate) mod session;
 pub(crate) mod specify;
 pub(crate) mod start;
@@ -183,6 +186,22 @@ impl Container {
             }
             _ => Err(PodError::NoPidNamespace { id: record.id.to_string() }),
         }
+    }
+
+    /// Records the process it has since it was made out of a checkpoint.
+    pub(crate) fn restored(&self, pid: u32, start_time: u64) -> Result<(), PodError> {
+        self.change(|record| {
+            (record.pid, record.start_time) = (pid, start_time);
+            record.awaits_restore = None;
+            record.restored_at = Timestamp::now();
+        })
+    }
+
+    /// Returns when it is to be stopped.
+    pub(crate) async fn stop_asked(&self) {
+        let mut kill_at = self.kill_at.subscribe();
+        // The sender lives as long as `self`, so this cannot fail.
+        let _closed = kill_at.wait_for(Option::is_some).await;
     }
 
     /// Records that its process was let go. Returns whether that was news.

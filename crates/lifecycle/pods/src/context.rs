@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::container::Container;
+use crate::container::checkpoint::CheckpointRequest;
 use crate::container::create::CreateRequest;
 use crate::events::{ContainerEvent, Events, PodState};
 use crate::index::Index;
@@ -81,6 +82,7 @@ pub(crate) struct Running {
     pub(crate) sandbox_removals: Operations<(), ()>,
     pub(crate) creations: Operations<CreateRequest, ContainerId>,
     pub(crate) starts: Operations<(), ()>,
+    pub(crate) checkpoints: Operations<CheckpointRequest, ()>,
     pub(crate) stops: Operations<(), ()>,
     pub(crate) removals: Operations<(), ()>,
     pub(crate) updates: Operations<Resources, ()>,
@@ -94,6 +96,7 @@ impl Running {
             sandbox_removals: Operations::new("RemovePodSandbox", tasks.clone()),
             creations: Operations::new("CreateContainer", tasks.clone()),
             starts: Operations::new("StartContainer", tasks.clone()),
+            checkpoints: Operations::new("CheckpointContainer", tasks.clone()),
             stops: Operations::new("StopContainer", tasks.clone()),
             removals: Operations::new("RemoveContainer", tasks.clone()),
             updates: Operations::new("UpdateContainerResources", tasks.clone()),

@@ -167,6 +167,41 @@ pub enum PodError {
         /// Every failure.
         failures: Vec<PodError>,
     },
+    /// The configuration does not allow it.
+    #[error(
+        "checkpoints are not {what}: crio.conf does not enable that (enable_criu_support, container_level_enabled)"
+    )]
+    CheckpointsOff {
+        /// `written` or `restored`.
+        what: &'static str,
+    },
+    /// The runtime failed at a checkpoint, and what it runs for that knows why.
+    #[error("{doing} for {of}: CRIU says: {said}")]
+    Criu {
+        /// What was being done.
+        doing: &'static str,
+        /// For which container.
+        of: String,
+        /// The last errors of CRIU's log.
+        said: String,
+        /// The runtime's error.
+        #[source]
+        source: Failure,
+    },
+    /// The request is for another container than the checkpoint is of.
+    #[error("checkpoint {archive} cannot be restored so: {reason}")]
+    CheckpointUnfit {
+        /// The archive.
+        archive: String,
+        /// What differs.
+        reason: String,
+    },
+    /// A checkpoint was given up, since its container is to end.
+    #[error("the checkpoint of container {id} was given up: the container is being stopped")]
+    CheckpointGivenUp {
+        /// The container.
+        id: String,
+    },
     /// An operation that this one joined failed.
     #[error(transparent)]
     Joined(Arc<PodError>),
@@ -200,6 +235,19 @@ impl PodError {
         move |source| match source.kind() {
             ErrorKind::Unknown => Self::Recognised(Failure(Box::new(source))),
             _ => Self::Step { doing, of, source: Failure(Box::new(source)) },
+        }
+    }
+
+    /// Wraps the error of a runtime that ran CRIU with the last words of CRIU's log, if there are any.
+    pub(crate) fn criu(
+        doing: &'static str,
+        of: String,
+        said: Option<String>,
+        source: crio_runtime::MonitorError,
+    ) -> Self {
+        match said {
+            Some(said) => Self::Criu { doing, of, said, source: Failure(Box::new(source)) },
+            None => Self::step(doing, of)(source),
         }
     }
 
@@ -237,10 +285,13 @@ impl Classified for PodError {
             | Self::WrongState { .. }
             | Self::NoPidNamespace { .. }
             | Self::MountSwapped { .. }
-            | Self::UserNamespaces { .. } => ErrorKind::FailedPrecondition,
+            | Self::UserNamespaces { .. }
+            | Self::CheckpointUnfit { .. }
+            | Self::CheckpointGivenUp { .. } => ErrorKind::FailedPrecondition,
+            Self::CheckpointsOff { .. } => ErrorKind::Unimplemented,
             Self::StillMaking { .. } => ErrorKind::DeadlineExceeded,
             Self::LimitReached { .. } => ErrorKind::ResourceExhausted,
-            Self::Step { source, .. } | Self::Recognised(source) => source.0.kind(),
+            Self::Step { source, .. } | Self::Criu { source, .. } | Self::Recognised(source) => source.0.kind(),
             Self::Teardown { failures, .. } => failures.first().map_or(ErrorKind::Internal, Self::kind),
             Self::Joined(error) => error.kind(),
             Self::Interrupted { .. } => ErrorKind::Unavailable,

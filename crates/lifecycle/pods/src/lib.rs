@@ -37,7 +37,7 @@ mod watch;
 
 use std::time::Duration;
 
-pub use config::{Config, ImageVolumes};
+pub use config::{Checkpoints, Config, ImageVolumes};
 pub use container::exec::ExecOutcome;
 pub use context::{Engines, Live};
 pub use error::{Failure, Outcome, PodError};

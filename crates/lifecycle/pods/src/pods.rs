@@ -5,6 +5,7 @@
 
 mod sessions;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::container::checkpoint::{self, CheckpointRequest};
 use crate::container::exec::{self, ExecOutcome};
 use crate::container::{Container, create, remove, start, stop, update};
 use crate::context::{Context, Running};
@@ -258,6 +260,18 @@ impl Pods {
     pub async fn reopen_container_log(&self, id: &str) -> Outcome<()> {
         let container = self.0.index.container(id)?;
         update::reopen_log(&container).await
+    }
+
+    /// Writes a checkpoint of a running container as an archive at `location`; the container goes on. Without a limit, or
+    /// with one out of reason, it gets a usual one.
+    ///
+    /// # Errors
+    /// The configuration, the runtime or the host does not allow it, the container does not run, or a step failed; nothing
+    /// is at `location` then that was not there before.
+    pub async fn checkpoint_container(&self, id: &str, location: PathBuf, limit: Option<Duration>) -> Outcome<()> {
+        checkpoint::check_enabled(&self.0)?;
+        let container = self.0.index.container(id)?;
+        checkpoint::checkpoint_container(&self.0, &container, CheckpointRequest { location, limit }).await
     }
 
     /// What a container uses.

@@ -116,6 +116,15 @@ pub(crate) struct ContainerRecord {
     pub(crate) image_volumes: Vec<ImageVolume>,
     /// It has no PID namespace of its own, so its first process does not take the others with it.
     pub(crate) shares_pids: bool,
+    /// It is to be made out of a checkpoint when it is started: the directory of what was unpacked of that.
+    #[serde(default)]
+    pub(crate) awaits_restore: Option<PathBuf>,
+    /// It was made out of a checkpoint, then.
+    #[serde(default)]
+    pub(crate) restored_at: Timestamp,
+    /// Its processes are kept from running while they are checkpointed.
+    #[serde(default)]
+    pub(crate) is_frozen: bool,
 }
 
 impl ContainerRecord {
@@ -154,6 +163,9 @@ impl ContainerRecord {
             stop_signal: Signal::TERM,
             image_volumes: Vec::new(),
             shares_pids: false,
+            awaits_restore: None,
+            restored_at: Timestamp::NEVER,
+            is_frozen: false,
             config,
         }
     }

@@ -12,6 +12,7 @@ use crio_runtime::{ConnectError, ContainerEntry, Monitor, MonitorState};
 use crio_types::{ContainerId, ContainerState, SandboxId, Timestamp};
 use oci_spec::runtime::Spec;
 
+use crate::container::checkpoint;
 use crate::container::remove::{RuntimeState, release_container};
 use crate::container::{Container, Exit, Kind, image_volume};
 use crate::context::Context;
@@ -139,6 +140,7 @@ fn adopt_container(context: &Context, sandbox: &Arc<Sandbox>, record: ContainerR
     let spec = Spec::load(&path);
     let process = spec.as_ref().ok().and_then(|spec| spec.process().clone()).unwrap_or_default();
     let kind = if sandbox.record().infra.as_ref() == Some(&record.id) { Kind::Infra } else { Kind::Workload };
+    let thawed = if record.is_frozen { checkpoint::abandon(context, &record) } else { Ok(()) };
     let holds = image_volume::hold(context, &record);
     let container = Arc::new(Container::new(record, process, Arc::clone(sandbox), holds));
     if let Some(exit) = sandbox.admit(&container, kind) {
@@ -148,6 +150,7 @@ fn adopt_container(context: &Context, sandbox: &Arc<Sandbox>, record: ContainerR
         context.index.insert_container(&container);
         context.watch_usage(&container);
     }
+    thawed?;
     let unreadable = |error| PodError::file("reading", &path)(std::io::Error::other(error));
     spec.map(drop).map_err(|error| unreadable(crio_types::chain(&error)))
 }
@@ -159,9 +162,17 @@ pub(crate) async fn reconcile(context: &Context, sandbox: &Sandbox, monitor: &Mo
         known.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
     for container in sandbox.all_containers() {
         match known.get(container.id()).map(|entry| entry.state) {
-            Some(MonitorState::Running) => drop(container.started(Timestamp::now())?),
+            Some(MonitorState::Running) => {
+                let entry = &known[container.id()];
+                if container.record().awaits_restore.is_some() {
+                    container.restored(entry.pid, entry.start_time)?;
+                }
+                container.started(Timestamp::now())?;
+            }
             Some(MonitorState::Exited(exit)) => watch::record_exit(context, &container, &Exit::from(exit)),
             Some(MonitorState::Creating | MonitorState::Created) => {}
+            // The monitor learns of it when it is restored.
+            None if container.record().awaits_restore.is_some() => {}
             None => settle(context, &container),
         }
     }

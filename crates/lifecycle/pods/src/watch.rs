@@ -123,12 +123,19 @@ pub(crate) async fn end_unwatched(context: &Arc<Context>, container: &Container)
             code: KILLED,
             finished_at: Timestamp::now(),
             oom_killed: false,
-            message: "the pod's monitor died".to_owned(),
+            message: lost_because(container).to_owned(),
         },
         |record| Exit::from(record.exit),
     );
     record_exit(context, container, &exit);
     Ok(())
+}
+
+fn lost_because(container: &Container) -> &'static str {
+    match container.record().awaits_restore {
+        Some(_) => "the container was stopped before it was restored",
+        None => "the pod's monitor died",
+    }
 }
 
 /// Kills everything in a container's cgroup.

@@ -56,8 +56,8 @@ section! {
         monitor_path: Option<PathBuf> as Optional<AnyPath> = None => option().live().accepted();
         /// Cgroup of the monitor: a slice, or "pod" for that of its pod. Empty means system.slice under systemd.
         monitor_cgroup: Option<String> as Optional<Regular> = None => option().live();
-        /// Environment of the monitor.
-        monitor_env: Vec<Assignment> as List<Assigned> = Vec::new() => option().live().accepted();
+        /// Environment of the monitor, and so of the runtime, which finds criu in its PATH.
+        monitor_env: Vec<Assignment> as List<Assigned> = Vec::new() => option().live();
         /// Cgroup of exec sessions: "container" for that of the container.
         monitor_exec_cgroup: Option<String> as Optional<Regular> = None => option().live().accepted();
         /// Programs for other platforms, by os/architecture.

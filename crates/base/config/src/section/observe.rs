@@ -80,8 +80,7 @@ section! {
 section! {
     /// `[crio.checkpoint_restore]`.
     CheckpointRestore {
-        /// What CRIU may be used for: none, checkpoint_only or checkpoint_restore.
-        container_level_enabled: CheckpointLevel as Word = CheckpointLevel::CheckpointRestore
-            => option().accepted();
+        /// What CRIU may be used for, if enable_criu_support is set: none, checkpoint_only or checkpoint_restore.
+        container_level_enabled: CheckpointLevel as Word = CheckpointLevel::CheckpointRestore => option();
     }
 }

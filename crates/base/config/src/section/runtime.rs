@@ -71,9 +71,9 @@ section! {
         /// Cgroup of the monitors: a slice, or "pod" for that of their pod.
         conmon_cgroup: Option<String> as Optional<Regular> = None
             => option().flag("conmon-cgroup").env(&["CONTAINER_CONMON_CGROUP"]).deprecated("use monitor_cgroup of the runtime handler");
-        /// Environment of the monitor.
+        /// Environment of the monitors.
         conmon_env: Vec<Assignment> as List<Assigned> = Vec::new()
-            => option().flag("conmon-env").env(&["CONTAINER_CONMON_ENV"]).deprecated("the built-in monitor needs no environment").accepted();
+            => option().flag("conmon-env").env(&["CONTAINER_CONMON_ENV"]).deprecated("use monitor_env of the runtime handler");
         /// Environment variables for every container. What the image or the pod sets wins.
         default_env: Vec<Assignment> as List<Assigned> = Vec::new()
             => option().flag("default-env").env(&["CONTAINER_DEFAULT_ENV"]);
@@ -197,9 +197,9 @@ section! {
         /// Lowest gid a pod's mapping may name; -1 for any.
         minimum_mappable_gid: i64 as Number<-1, { u32::MAX as i64 }> = -1
             => option().flag("minimum-mappable-gid").env(&["CONTAINER_MINIMUM_MAPPABLE_GID"]).deprecated("use user namespaces of Kubernetes").accepted();
-        /// Whether containers can be checkpointed and restored with CRIU.
-        enable_criu_support: bool as Switch = true
-            => option().flag("enable-criu-support").env(&["CONTAINER_ENABLE_CRIU_SUPPORT"]).accepted();
+        /// Whether containers can be checkpointed and restored with CRIU. Unlike in CRI-O, they cannot unless this is set.
+        enable_criu_support: bool as Switch = false
+            => option().flag("enable-criu-support").env(&["CONTAINER_ENABLE_CRIU_SUPPORT"]);
         /// Whether container events are streamed to kubelet.
         enable_pod_events: bool as Switch = false
             => option().flag("enable-pod-events").env(&["ENABLE_POD_EVENTS"]);

@@ -4,7 +4,7 @@ use tonic::Status;
 
 use crate::status::unimplemented;
 
-/// CheckpointContainer, CheckpointPod and RestorePod.
-pub(crate) fn checkpoint() -> Status {
-    unimplemented("this daemon neither writes nor restores checkpoints")
+/// CheckpointPod and RestorePod.
+pub(crate) fn pod_checkpoint() -> Status {
+    unimplemented("this daemon neither writes nor restores checkpoints of whole pods, only of containers")
 }

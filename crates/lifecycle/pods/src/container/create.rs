@@ -5,11 +5,15 @@
 //!     -> the monitor runs `runtime create` -> record what was learnt -> publish Created
 //! ```
 //! As with a pod, all that will be made is named by the id, recorded first, and unwound as a whole after a failure.
+//! A container out of a checkpoint ([`crate::container::restore`]) takes the same way, except that the runtime is not asked
+//! before the start.
 
+use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crio_cgroups::{Cgroups, Placement};
+use crio_checkpoint::Checkpoint;
 use crio_images::ResolvedImage;
 use crio_runtime::{CreateRequest as RuntimeRequest, Created, LogFile, Stdio};
 use crio_types::{
@@ -17,11 +21,13 @@ use crio_types::{
 };
 
 use crate::container::image_volume::{self, Holds, ImageVolume};
+use crate::container::mounts::Expected;
 use crate::container::remove::{RuntimeState, release_container};
 use crate::container::specify::{self, Bundle};
-use crate::container::{Container, Kind, mapped, mounts};
+use crate::container::{Container, Kind, mapped, mounts, restore};
 use crate::context::{Context, random_id};
 use crate::record::{ContainerRecord, Phase};
+use crate::sandbox::release::cgroup_path;
 use crate::sandbox::{Sandbox, infra};
 use crate::{Outcome, PodError, users, watch};
 
@@ -40,6 +46,21 @@ pub(crate) struct Plan {
     pub(crate) image: ResolvedImage,
     /// Keeps the images it mounts.
     pub(crate) holds: Holds,
+    /// What it is made out of besides its image.
+    pub(crate) checkpoint: Option<Arc<Checkpoint>>,
+}
+
+impl Plan {
+    /// The request as it is specified: a checkpoint brings its own command.
+    pub(crate) fn config(&self) -> Cow<'_, ContainerConfig> {
+        let config = &self.record.config;
+        match &self.checkpoint {
+            Some(checkpoint) if config.command.is_empty() && config.args.is_empty() => {
+                Cow::Owned(ContainerConfig { command: restore::command(checkpoint), ..config.clone() })
+            }
+            _ => Cow::Borrowed(config),
+        }
+    }
 }
 
 /// Creates a container in a sandbox, or joins whoever is creating it.
@@ -72,24 +93,36 @@ async fn create(
     let handler = context.engines.runtimes.resolve(&sandbox.status().runtime_handler);
     handler.map_err(PodError::step("choosing the runtime handler", sandbox.id()))?;
     let id = ContainerId::from_bytes(random_id()?);
-    let image = context.engines.images.prepare(&config.image).await;
-    let image =
-        image.map_err(PodError::step("preparing the image", format!("container {:?}", config.metadata.name)))?;
-    check_policy(&context, &sandbox, &config).await?;
     check(&config)?;
     users::check_container(&sandbox.record().config, &config)?;
+    let (image, checkpoint) = match restore::origin(&context, &sandbox, &config.image).await? {
+        Some(origin) => (origin.image, Some(origin.checkpoint)),
+        None => (prepare_image(&context, &config).await?, None),
+    };
+    check_policy(&context, &sandbox, &config, checkpoint.as_ref().map(|_| &image)).await?;
     let directory = context.engines.store.container_run_dir(&id);
     let (volumes, holds) = image_volume::plan(&context, &id, &directory, &config).await?;
-    let plan = plan(&context, &sandbox, Identity { id, name }, config, Images { image, volumes, holds })?;
+    let images = Images { image, volumes, holds };
+    let plan = Plan { checkpoint, ..plan(&context, &sandbox, Identity { id, name }, config, images)? };
     let container = make(&context, &sandbox, plan, Kind::Workload).await?;
     context.index.insert_container(&container);
     context.container_event(&container, EventKind::Created);
     Ok(container.id().clone())
 }
 
+async fn prepare_image(context: &Context, config: &ContainerConfig) -> Result<ResolvedImage, PodError> {
+    let image = context.engines.images.prepare(&config.image).await;
+    image.map_err(PodError::step("preparing the image", format!("container {:?}", config.metadata.name)))
+}
+
 /// Whether the signature policy of the pod's namespace still allows the image, and those that are mounted: they may have
-/// come before the policy.
-async fn check_policy(context: &Context, sandbox: &Sandbox, config: &ContainerConfig) -> Result<(), PodError> {
+/// come before the policy. The image of a checkpoint, which nobody named, goes by its own name.
+async fn check_policy(
+    context: &Context,
+    sandbox: &Sandbox,
+    config: &ContainerConfig,
+    restored: Option<&ResolvedImage>,
+) -> Result<(), PodError> {
     let images = context.engines.images.clone();
     let namespace = sandbox.status().metadata.namespace.clone();
     let mounted = config.mounts.iter().filter_map(|mount| Some(&mount.image.as_ref()?.image));
@@ -97,7 +130,8 @@ async fn check_policy(context: &Context, sandbox: &Sandbox, config: &ContainerCo
         let specified = &spec.user_specified_image;
         if specified.is_empty() { spec.image.clone() } else { specified.clone() }
     };
-    let names: Vec<String> = std::iter::once(&config.image).chain(mounted).map(name).collect();
+    let own = restored.map_or_else(|| name(&config.image), |image| image.name.clone());
+    let names: Vec<String> = std::iter::once(own).chain(mounted.map(name)).collect();
     let allowed = move |name: &String| {
         images.check_policy(&namespace, name).map_err(PodError::step("checking the signature policy", name))
     };
@@ -147,7 +181,7 @@ fn plan(
         shares_pids: config.security.namespaces.pid != NamespaceMode::Container,
         ..ContainerRecord::planned(id, pod.id, config, &image)
     };
-    Ok(Plan { record, cgroup, image, holds })
+    Ok(Plan { record, cgroup, image, holds, checkpoint: None })
 }
 
 /// Makes what the plan names; on a failure all of it is unwound.
@@ -171,30 +205,26 @@ async fn try_make(
     plan: Plan,
     kind: Kind,
 ) -> Result<Arc<Container>, PodError> {
-    let (bundle, log) = {
+    let bundle = {
         let (shared, sandbox, plan) = (Arc::clone(context), Arc::clone(sandbox), plan.clone());
-        let make = move || {
-            let bundle = match kind {
-                Kind::Workload => specify::bundle(&shared, &sandbox, &plan)?,
-                Kind::Infra => infra::bundle(&shared, &sandbox, &plan)?,
-            };
-            Ok((bundle, resolved_log_path(&sandbox.record().log_directory, &plan.record.log_path)?))
+        let make = move || match kind {
+            Kind::Workload => specify::bundle(&shared, &sandbox, &plan),
+            Kind::Infra => infra::bundle(&shared, &sandbox, &plan),
         };
         context.blocking("CreateContainer", make).await?
     };
+    let awaits_restore = plan.checkpoint.is_some().then(|| restore::directory(context, &plan));
     let mut record = plan.record;
-    let log = LogFile { path: log, size_max_bytes: context.config.log_size_max_bytes };
-    let created = run_create(context, sandbox, &record, &plan.cgroup, log).await?;
-    let (state_dir, id) = (context.config.state_dir.clone(), record.id.clone());
-    context.blocking("CreateContainer", move || mapped::clear(&state_dir, &id)).await?;
-    (record.pid, record.start_time) = (created.pid, created.start_time);
-    record.phase = Phase::Made;
     let Bundle { rootfs, mounts, expected, user, process } = bundle;
-    if !expected.is_empty() {
-        let masked = record.config.security.masked_paths.clone();
-        let verify = move || mounts::verify(created.pid, &expected, &masked);
-        context.blocking("CreateContainer", verify).await?;
+    if awaits_restore.is_none() {
+        let created = run_create(context, sandbox, &record).await?;
+        let (state_dir, id) = (context.config.state_dir.clone(), record.id.clone());
+        context.blocking("CreateContainer", move || mapped::clear(&state_dir, &id)).await?;
+        (record.pid, record.start_time) = (created.pid, created.start_time);
+        verify_mounts(context, &record, expected).await?;
     }
+    record.awaits_restore = awaits_restore;
+    record.phase = Phase::Made;
     record.rootfs = rootfs;
     record.mounts = mounts;
     record.user = Some(user);
@@ -209,6 +239,19 @@ async fn try_make(
     Ok(container)
 }
 
+/// Whether the runtime mounted what was found at the sources.
+pub(crate) async fn verify_mounts(
+    context: &Context,
+    record: &ContainerRecord,
+    expected: Vec<Expected>,
+) -> Result<(), PodError> {
+    if expected.is_empty() {
+        return Ok(());
+    }
+    let (pid, masked) = (record.pid, record.config.security.masked_paths.clone());
+    context.blocking("CreateContainer", move || mounts::verify(pid, &expected, &masked)).await
+}
+
 /// The log's path for the monitor: links in the pod's log directory are the administrator's and are followed here, those
 /// below it could be the pod's own doing, and the monitor follows none.
 fn resolved_log_path(directory: &Path, path: &Path) -> Result<PathBuf, PodError> {
@@ -217,28 +260,31 @@ fn resolved_log_path(directory: &Path, path: &Path) -> Result<PathBuf, PodError>
     Ok(path.strip_prefix(directory).map_or_else(|_| path.to_owned(), |below| resolved.join(below)))
 }
 
-/// Has the monitor run `runtime create`. Answers the process.
-async fn run_create(
+/// What the monitor is asked to make.
+pub(crate) fn runtime_request<'a>(
     context: &Context,
-    sandbox: &Sandbox,
-    record: &ContainerRecord,
-    cgroup: &Placement,
-    log: LogFile,
-) -> Result<Created, PodError> {
-    let monitor = sandbox.need_monitor()?;
-    let cgroups = &context.engines.cgroups;
+    sandbox: &'a Sandbox,
+    record: &'a ContainerRecord,
+) -> Result<RuntimeRequest<'a>, PodError> {
+    let (cgroups, path) = (&context.engines.cgroups, cgroup_path(&record.cgroup)?);
     let config = &record.config;
-    let request = RuntimeRequest {
+    let log = resolved_log_path(&sandbox.record().log_directory, &record.log_path)?;
+    Ok(RuntimeRequest {
         handler: sandbox.handler(),
         id: &record.id,
         bundle: &record.bundle,
-        log: Some(log),
+        log: Some(LogFile { path: log, size_max_bytes: context.config.log_size_max_bytes }),
         stdio: Stdio { tty: config.tty, stdin: config.stdin, stdin_once: config.stdin_once },
         // The one whose processes are the container's and whose kills count comes first.
-        cgroups: cgroups.memory_directory(&cgroup.path).into_iter().chain(cgroups.directories(&cgroup.path)).collect(),
+        cgroups: cgroups.memory_directory(&path).into_iter().chain(cgroups.directories(&path)).collect(),
         pod_cgroup: pod_cgroup(cgroups, &sandbox.record().config.cgroup_parent),
-    };
-    let created = monitor.create(request).await;
+    })
+}
+
+/// Has the monitor run `runtime create`. Answers the process.
+async fn run_create(context: &Context, sandbox: &Sandbox, record: &ContainerRecord) -> Result<Created, PodError> {
+    let monitor = sandbox.need_monitor()?;
+    let created = monitor.create(runtime_request(context, sandbox, record)?).await;
     created.map_err(PodError::step("creating the process", format!("container {:?}", record.config.metadata.name)))
 }
 

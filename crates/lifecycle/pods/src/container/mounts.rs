@@ -80,6 +80,24 @@ pub(crate) fn resolve(host: &Host<'_>, record: &ContainerRecord) -> Result<Resol
     Ok(resolved)
 }
 
+/// Opens the sources of a container's mounts again, a long time after they were resolved.
+///
+/// # Errors
+/// One is gone, or its path leads elsewhere by now.
+pub(crate) fn reopen(mounts: &[Mount]) -> Result<Vec<Expected>, PodError> {
+    let mut expected = Vec::new();
+    for mount in mounts.iter().filter(|mount| mount.image.is_none()) {
+        let (path, destination) = (PathBuf::from(&mount.host_path), PathBuf::from(&mount.container_path));
+        let source = Source::open(&path).map_err(PodError::file("opening the mount source", &path))?;
+        if source.path != path {
+            let destination = mount.container_path.clone();
+            return Err(PodError::MountSwapped { source_path: mount.host_path.clone(), destination });
+        }
+        expected.push(Expected { source, destination });
+    }
+    Ok(expected)
+}
+
 fn mount_image(
     host: &Host<'_>,
     record: &ContainerRecord,

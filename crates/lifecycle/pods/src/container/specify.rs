@@ -25,6 +25,7 @@ use crate::config::ImageVolumes;
 use crate::container::create::Plan;
 use crate::container::mapped;
 use crate::container::mounts::{self, Expected};
+use crate::container::restore;
 use crate::context::Context;
 use crate::record::{ContainerRecord, SandboxRecord};
 use crate::sandbox::{Sandbox, files};
@@ -70,6 +71,9 @@ pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Resul
         Facts { rootfs: &rootfs, user: &user, confinement: &confinement, mounts: &resolved.mounts, owner: root.owner };
     let mut spec = specify(context, sandbox, plan, &facts)?;
     mapped::stage(context, &pod, record, &mut spec)?;
+    if let Some(checkpoint) = &plan.checkpoint {
+        restore::unpack(context, plan, checkpoint, &rootfs, &spec)?;
+    }
     write_spec(&record.bundle, &spec)?;
     let process = spec.process().clone().unwrap_or_default();
     let user = ContainerUser { uid: user.uid, gid: user.gid, groups: user.groups };
@@ -226,11 +230,12 @@ fn specify(context: &Context, sandbox: &Sandbox, plan: &Plan, facts: &Facts<'_>)
     let allowed_annotations = sandbox.handler().config.allowed_annotations.clone();
     let defaults = Defaults { allowed_annotations, ..context.config.defaults.clone() };
     let sandbox_owned = OwnedSandboxFacts::of(sandbox, &pod)?;
+    let config = plan.config();
     let input = SpecInput {
         container: ContainerFacts {
             id: &record.id,
             name: &record.name,
-            config: &record.config,
+            config: &config,
             rootfs: facts.rootfs,
             cgroups_path: &plan.cgroup.oci_path,
             cgroup_driver: cgroup_driver(context),

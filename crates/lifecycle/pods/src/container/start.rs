@@ -1,10 +1,11 @@
-//! StartContainer: the prepared process is let go.
+//! StartContainer: the prepared process is let go, or those of a checkpoint are restored.
 
 use std::sync::Arc;
 
+use crio_runtime::Monitor;
 use crio_types::{Classified, ContainerState, ErrorKind, EventKind, Timestamp};
 
-use crate::container::{Container, Exit};
+use crate::container::{Container, Exit, restore};
 use crate::context::Context;
 use crate::recover::reconcile;
 use crate::watch::kill_all;
@@ -28,20 +29,33 @@ async fn start(context: Arc<Context>, container: Arc<Container>) -> Result<(), P
     // Taken before, so that a short run does not end before it began.
     let at = Timestamp::now();
     let _starting = container.begin_start();
-    let Err(error) = monitor.start(container.id()).await else {
+    let Err((error, is_known)) = let_go(&context, &container, &monitor).await else {
         if container.started(at)? {
             context.container_event(&container, EventKind::Started);
         }
         return Ok(());
     };
-    let refused = error.kind() == ErrorKind::FailedPrecondition;
-    let error = PodError::step("starting the process", format!("container {}", container.id()))(error);
-    if refused {
+    if is_known {
         // The monitor knows of something that we do not: a start of an earlier daemon, or an end.
         reconcile(&context, container.sandbox(), &monitor).await?;
         return if container.state() == ContainerState::Running { Ok(()) } else { Err(error) };
     }
     Err(failed(&context, &container, error).await)
+}
+
+/// Lets the process go. With an error comes whether the monitor refused because of what it knows.
+async fn let_go(context: &Arc<Context>, container: &Container, monitor: &Monitor) -> Result<(), (PodError, bool)> {
+    if let Some(directory) = container.record().awaits_restore {
+        let restored = restore::restore(context, container, &directory).await;
+        return restored.map_err(|error| {
+            let is_known = error.is_known();
+            (error.into_pod_error(container), is_known)
+        });
+    }
+    monitor.start(container.id()).await.map_err(|error| {
+        let is_known = error.kind() == ErrorKind::FailedPrecondition;
+        (PodError::step("starting the process", format!("container {}", container.id()))(error), is_known)
+    })
 }
 
 /// A container that could not be started has ended: kubelet shows why, and makes another. Whatever the runtime may have

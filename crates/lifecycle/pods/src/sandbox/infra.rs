@@ -33,7 +33,8 @@ pub(crate) async fn run(context: &Arc<Context>, sandbox: &Arc<Sandbox>, id: &Con
     let pod = sandbox.record();
     let cgroup = cgroups.sandbox_cgroup(&pod.config.cgroup_parent, sandbox.id());
     let cgroup = cgroup.map_err(PodError::step("placing the pause container's cgroup", sandbox.id()))?;
-    let plan = Plan { record: record(context, &pod, id, &image, &cgroup), cgroup, image, holds: Holds::default() };
+    let record = record(context, &pod, id, &image, &cgroup);
+    let plan = Plan { record, cgroup, image, holds: Holds::default(), checkpoint: None };
     let infra = create::make(context, sandbox, plan, container::Kind::Infra).await?;
     start::start_container(context, &infra).await?;
     Ok(())
