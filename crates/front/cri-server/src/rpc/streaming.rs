@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn ports_are_ports() {
-        assert_eq!(ports(&[]).unwrap(), []);
+        assert_eq!(ports(&[]).unwrap(), [0u16; 0]);
         assert_eq!(ports(&[1, 80, 65535]).unwrap(), [1, 80, 65535]);
         for bad in [0, -1, 65536] {
             assert!(ports(&[80, bad]).is_err(), "{bad}");
