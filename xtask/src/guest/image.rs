@@ -10,7 +10,8 @@ use crate::apt::source;
 use crate::run::run;
 
 const SUITE: &str = "trixie";
-const PACKAGES: [&str; 17] = [
+/// `sudo` is what critest loads profiles with; nginx, in one of its images, needs the libraries.
+const PACKAGES: [&str; 21] = [
     "apparmor",
     "busybox-static",
     "ca-certificates",
@@ -21,13 +22,17 @@ const PACKAGES: [&str; 17] = [
     "iproute2",
     "iptables",
     "kmod",
+    "libssl3t64",
+    "libpcre2-8-0",
     "mount",
     "nftables",
     "procps",
     "runc",
     "strace",
+    "sudo",
     "systemd-sysv",
     "util-linux",
+    "util-linux-extra",
 ];
 /// What nobody reads in a guest, and what would have to be unpacked all the same.
 const LEFT_OUT: [&str; 3] = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*"];

@@ -5,9 +5,12 @@ cd "$1"
 
 # Installed in the ordinary way it would build an initial RAM disk. The cloud kernel has NVMe and ext4 built in.
 kernel=$(chroot . apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: //p')
-(cd tmp && chroot "$1" sh -c "cd /tmp && apt-get --quiet download $kernel")
+chroot . sh -c "cd /tmp && apt-get --quiet download $kernel nginx"
 dpkg --extract tmp/linux-image-*.deb .
 rm tmp/linux-image-*.deb
+# An image of critest's has nginx, and the guest has no network to fetch it from.
+mkdir usr/share/guest
+mv tmp/nginx_*.deb usr/share/guest
 version=${kernel#linux-image-}
 mv "boot/vmlinuz-$version" boot/vmlinuz
 chroot . depmod "$version"
@@ -15,6 +18,7 @@ printf '%s\n' overlay br_netfilter veth bridge virtio_net virtio_blk nf_tables >
 
 : >etc/fstab
 echo guest >etc/hostname
+echo 127.0.0.1 localhost guest >etc/hosts
 echo 00000000000000000000000000000001 >etc/machine-id
 touch etc/.updated var/.updated
 
