@@ -71,7 +71,10 @@ async fn stats(meter: &mut Meter<'_>, cri: &Cri) -> Result<()> {
     meter.measure("ListContainerStats", list).await?;
     let sandboxes = v1::ListPodSandboxStatsRequest::default;
     let list = async || runtime().list_pod_sandbox_stats(request(sandboxes())).await.map(drop);
-    meter.measure("ListPodSandboxStats", list).await
+    meter.measure("ListPodSandboxStats", list).await?;
+    let metrics = v1::ListPodSandboxMetricsRequest::default;
+    let list = async || runtime().list_pod_sandbox_metrics(request(metrics())).await.map(drop);
+    meter.measure("ListPodSandboxMetrics", list).await
 }
 
 /// Measures calls, one kind after the other.

@@ -32,7 +32,7 @@ async fn run(line: &[String]) -> Result<()> {
         runtime: Runtime::from_environment(),
         insecure_registries: vec![registry.host()],
         pause_image: pause.clone(),
-        crio_conf: "[crio.runtime]\nlog_level = \"info\"\n".to_owned(),
+        crio_conf: "[crio.runtime]\nlog_level = \"info\"\n[crio.stats]\nincluded_pod_metrics = [\"all\"]\n".to_owned(),
         ..Options::default()
     })
     .await?;

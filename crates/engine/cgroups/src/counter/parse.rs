@@ -6,9 +6,14 @@ use crio_types::{Pressure, PressureWindow};
 const LEGACY_UNLIMITED: u64 = (i64::MAX as u64) & !0xffff;
 const NANOSECONDS_PER_MICROSECOND: u64 = 1000;
 
-/// A file that holds one number.
+/// A file that holds one number. By hand, because `memory.stat` has some eighty of them and is read for every group.
 pub(crate) fn number(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()
+    let digits = text.trim_ascii();
+    let add = |number: u64, digit: &u8| {
+        let value = digit.wrapping_sub(b'0');
+        (value <= 9).then(|| number.checked_mul(10)?.checked_add(u64::from(value))).flatten()
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }
 
 /// A file that holds a limit: `max`, or a number too large to be one, is none.
