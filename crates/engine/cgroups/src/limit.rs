@@ -212,6 +212,7 @@ mod tests {
         shell.wait_for_line();
         cgroups.set_oom_score_adj(&group.path, 321).expect("set");
         let processes = cgroups.processes(&group.path).expect("listed");
+        assert_eq!(cgroups.counted_processes(&group.path).expect("listed"), processes);
         assert!(processes.len() >= 2, "{processes:?}");
         for process in processes {
             let score = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", process.as_raw_nonzero()));

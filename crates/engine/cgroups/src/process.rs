@@ -87,6 +87,22 @@ impl Cgroups {
         Ok(found.into_iter().map(|raw| Pid::from_raw(raw.get()).expect("it came from a Pid")).collect())
     }
 
+    /// As [`Cgroups::processes`], from the one hierarchy that counts tasks: cheaper, for those who count and do not kill.
+    ///
+    /// # Errors
+    /// As [`Cgroups::processes`].
+    pub fn counted_processes(&self, path: &CgroupPath) -> Result<Vec<Pid>, ProcessesError> {
+        let counting = [Controller::Pids, Controller::Memory, Controller::Cpuacct];
+        let Some(directory) = counting.iter().find_map(|controller| self.hierarchies.directory(*controller, path))
+        else {
+            return self.processes(path);
+        };
+        let mut found =
+            processes_below(&directory).map_err(|source| ProcessesError { directory: directory.clone(), source })?;
+        found.sort_unstable_by_key(|pid| pid.as_raw_nonzero());
+        Ok(found)
+    }
+
     /// Sends SIGKILL to every process of the group and the groups inside it, and waits until all are gone.
     ///
     /// # Errors

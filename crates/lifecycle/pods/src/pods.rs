@@ -3,6 +3,7 @@
 //! Here ids become objects and unknown ids become what CRI wants of them; what is done then is in `sandbox` and
 //! `container`. Readers answer from published snapshots.
 
+mod measure;
 mod sessions;
 
 use std::path::PathBuf;
@@ -11,10 +12,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crio_spec::HostFacts;
-use crio_stats::{MeasuredPod, MetricDescriptor, PodMetrics};
 use crio_types::{
-    ContainerConfig, ContainerId, ContainerState, ContainerStats, ContainerStatus, Resources, SandboxConfig, SandboxId,
-    SandboxStats, SandboxStatus, sandbox_name,
+    ContainerConfig, ContainerId, ContainerStatus, Resources, SandboxConfig, SandboxId, SandboxStatus, sandbox_name,
 };
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,15 +21,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::container::checkpoint::{self, CheckpointRequest};
 use crate::container::exec::{self, ExecOutcome};
-use crate::container::{Container, create, remove, start, stop, update};
+use crate::container::{create, remove, start, stop, update};
 use crate::context::{Context, Running};
 use crate::events::Events;
 use crate::index::Index;
 use crate::info::{self, Inspection};
 use crate::labels;
 use crate::sandbox::run::{self, RunRequest};
-use crate::sandbox::{Sandbox, remove as sandbox_remove, stop as sandbox_stop};
-use crate::{Config, ContainerFilter, Engines, EventStream, Live, Outcome, PodError, SandboxFilter, recover, users};
+use crate::sandbox::{remove as sandbox_remove, stop as sandbox_stop};
+use crate::{Config, ContainerFilter, Engines, Live, Outcome, PodError, SandboxFilter, recover, users};
 
 /// How long a stopping daemon waits for running operations.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -272,67 +271,6 @@ impl Pods {
         checkpoint::check_enabled(&self.0)?;
         let container = self.0.index.container(id)?;
         checkpoint::checkpoint_container(&self.0, &container, CheckpointRequest { location, limit }).await
-    }
-
-    /// What a container uses.
-    ///
-    /// # Errors
-    /// There is none with this id.
-    pub async fn container_stats(&self, id: &str) -> Outcome<ContainerStats> {
-        let container = self.0.index.container(id)?;
-        let stats = self.0.engines.stats.container(container.id()).await;
-        stats.ok_or_else(|| Arc::new(PodError::ContainerNotFound { id: id.to_owned() }))
-    }
-
-    /// What the containers use that a filter selects and that have not ended.
-    pub async fn list_container_stats(&self, filter: &ContainerFilter) -> Vec<ContainerStats> {
-        let live = |status: &&Arc<ContainerStatus>| status.state != ContainerState::Exited;
-        let ids: Vec<_> = self.list_containers(filter).iter().filter(live).map(|status| status.id.clone()).collect();
-        self.0.engines.stats.containers(&ids).await
-    }
-
-    /// What a pod uses.
-    ///
-    /// # Errors
-    /// There is none with this id.
-    pub async fn pod_sandbox_stats(&self, id: &str) -> Outcome<SandboxStats> {
-        let sandbox = self.0.index.sandbox(id)?;
-        let stats = self.0.engines.stats.sandbox(sandbox.id()).await;
-        stats.ok_or_else(|| Arc::new(PodError::SandboxNotFound { id: id.to_owned() }))
-    }
-
-    /// What the pods use that a filter selects.
-    pub async fn list_pod_sandbox_stats(&self, filter: &SandboxFilter) -> Vec<SandboxStats> {
-        let ids: Vec<_> = self.list_pod_sandboxes(filter).iter().map(|status| status.id.clone()).collect();
-        self.0.engines.stats.sandboxes(&ids).await
-    }
-
-    /// What metrics there can be.
-    #[must_use]
-    pub fn metric_descriptors(&self) -> Vec<&'static MetricDescriptor> {
-        self.0.engines.stats.metric_descriptors()
-    }
-
-    /// The metrics of all pods, and of their containers that have not ended.
-    pub async fn pod_metrics(&self) -> Vec<PodMetrics> {
-        let live = |container: &Arc<Container>| {
-            Some(container.status()).filter(|status| status.state != ContainerState::Exited)
-        };
-        let measured = |sandbox: &Arc<Sandbox>| MeasuredPod {
-            sandbox: sandbox.status(),
-            containers: sandbox.containers().iter().filter_map(live).collect(),
-        };
-        let pods = self.0.index.sandboxes().iter().map(measured).collect();
-        self.0.engines.stats.metrics(pods).await
-    }
-
-    /// What happens from now on.
-    ///
-    /// # Errors
-    /// Too many watch already.
-    pub fn subscribe(&self) -> Outcome<EventStream> {
-        let context = Arc::clone(&self.0);
-        Ok(self.0.events.subscribe(Arc::new(move || context.look()))?)
     }
 
     /// The configured handlers, by name.

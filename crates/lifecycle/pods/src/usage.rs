@@ -38,9 +38,12 @@ impl Context {
         }
     }
 
-    /// Has a pod measured from now on.
+    /// Has a pod measured from now on; one that has given back what it held uses nothing.
     pub(crate) fn watch_pod_usage(&self, sandbox: &Sandbox) {
         let record = sandbox.record();
+        if record.released {
+            return;
+        }
         let Ok(sandbox_cgroup) = cgroup_path(&record.cgroup) else {
             return;
         };
@@ -57,9 +60,9 @@ impl Context {
     }
 }
 
-/// The counters of the pod's interfaces; none for a pod on the host's network, or one that has given its own back.
+/// The counters of the pod's interfaces; none for a pod on the host's network.
 fn network(record: &SandboxRecord) -> Option<Arc<dyn NetworkCounters>> {
-    let netns = record.namespaces.net.clone().filter(|_| !record.released)?;
+    let netns = record.namespaces.net.clone()?;
     let primary = record.attachment.as_ref().map(|attachment| attachment.interface.clone()).unwrap_or_default();
     Some(Arc::new(PodNetworkCounters { netns, primary, reader: Mutex::new(Some(None)) }))
 }

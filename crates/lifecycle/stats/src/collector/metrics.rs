@@ -250,7 +250,7 @@ impl<'a> Gathered<'a> {
         }
         self.push_known(&metric::THREADS, counters.task_count);
         self.push(&metric::THREADS_MAX, &[], details.task_limit.unwrap_or(0));
-        let processes: Vec<Pid> = shared.source.cgroups.processes(&member.subject.cgroup).unwrap_or_default();
+        let processes: Vec<Pid> = shared.source.cgroups.counted_processes(&member.subject.cgroup).unwrap_or_default();
         let opened = process::opened(&processes);
         self.push(&metric::PROCESSES, &[], processes.len() as u64);
         self.push(&metric::FILE_DESCRIPTORS, &[], opened.descriptors);
