@@ -41,7 +41,7 @@ const ROUNDS: [Round; 5] = [
     Round { program: "e2e", runtime: "crun", manager: "systemd", words: &E2E },
     Round { program: "e2e", runtime: "runc", manager: "systemd", words: &["resources::"] },
 ];
-const E2E: [&str; 10] = [
+const E2E: [&str; 11] = [
     "daemon::cadvisor",
     "exec::output",
     "lifecycle::",
@@ -52,6 +52,7 @@ const E2E: [&str; 10] = [
     "resources::",
     "stats::",
     "stop::a_container",
+    "user_namespaces::ids",
 ];
 
 /// Builds the tests and packs everything.

@@ -17,6 +17,8 @@ const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 const NOT_A_LEASE: [&str; 2] = ["lock", "last_reserved_ip.0"];
 /// The image store keeps its own directory mounted on itself, as containers/storage does, until the host goes down.
 const STORE_MOUNT: &str = "root/overlay";
+/// Newer versions of crun keep compiled seccomp filters here, in their own state, for the next container.
+const RUNTIME_CACHE: &str = "/.cache/seccomp/";
 /// Files of the running state that stay by intent.
 const STAYS: [&str; 2] = ["version", "crio.log"];
 
@@ -101,7 +103,10 @@ pub(super) fn layers(scope: &Scope) -> BTreeSet<String> {
 /// Files below the directories of running state; of directories only those that hold something are seen, through it.
 pub(super) fn files(scope: &Scope) -> BTreeSet<String> {
     let found = walk(&scope.directory.join("run"));
-    let stays = |path: &PathBuf| path.file_name().is_some_and(|name| STAYS.iter().any(|other| name == *other));
+    let stays = |path: &PathBuf| {
+        let is_cache = path.to_string_lossy().contains(RUNTIME_CACHE);
+        is_cache || path.file_name().is_some_and(|name| STAYS.iter().any(|other| name == *other))
+    };
     found.into_iter().filter(|path| !path.is_dir() && !stays(path)).map(|path| describe(&path)).collect()
 }
 
