@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use crio_cri_api::v1::{CdiDevice, Device, Int64Value, RunPodSandboxRequest};
+use crio_cri_api::v1::{CdiDevice, ContainerState, Device, Int64Value, RunPodSandboxRequest};
 use crio_testkit::Options;
 use crio_tests::workload::{pod_security, security};
 use crio_tests::{Pod, Stage, refused};
@@ -164,6 +165,31 @@ async fn devices_can_come_by_annotation_and_belong_to_the_user() -> Result<()> {
     let id = stage.cri.runtime().run_pod_sandbox(request).await?.into_inner().pod_sandbox_id;
     let answer = stage.cri.create(&id, &config, &stage.shell("main", "true")).await;
     refused(answer, Code::PermissionDenied, &["/dev/mem", "allowed devices"])?;
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_device_can_be_opened() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("closed").await?;
+    // Making a node is allowed; opening it is not, except for what every container has: the answer of the kernel is
+    // then another one, or none.
+    let script = "cd /tmp; for major in $(seq 1 255); do for minor in 0 3 8; do for kind in c b; do
+             mknod d $kind $major $minor || exit 1
+             dd if=d of=/dev/null count=0 2>&1 | grep -Eq 'not permitted|denied' || echo $kind $major:$minor; rm d
+         done; done; done";
+    let mut config = stage.shell("main", script);
+    security(&mut config).capabilities.get_or_insert_default().add_capabilities.push("MKNOD".to_owned());
+    let id = stage.start(&pod, &config).await?;
+    let ended = stage.cri.wait(&id, ContainerState::ContainerExited, Duration::from_secs(120)).await?;
+    let said = crio_tests::log::read(ended.log_path.as_ref())?;
+    let said = String::from_utf8_lossy(&crio_tests::log::content(&said, "stdout")).into_owned();
+    assert_eq!(ended.exit_code, 0, "{said}");
+    for open in said.lines() {
+        let ordinary = ["c 1:3", "c 1:5", "c 1:7", "c 1:8", "c 1:9", "c 5:0", "c 5:1", "c 5:2"].contains(&open);
+        assert!(ordinary || open.starts_with("c 136:"), "{open} can be opened: {said}");
+    }
+    assert!(said.contains("c 1:3\n") && said.contains("c 1:8\n"), "{said}");
     stage.close().await
 }
 

@@ -4,8 +4,9 @@ use std::fs;
 
 use anyhow::Result;
 use crio_cri_api::v1::{DnsConfig, NamespaceMode};
-use crio_tests::Stage;
 use crio_tests::workload::{namespaces, pod_namespaces};
+use crio_tests::{Stage, refused};
+use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_are_seen_as_asked() -> Result<()> {
@@ -52,6 +53,13 @@ async fn a_container_can_join_the_processes_of_another() -> Result<()> {
     namespaces(&mut config).target_id = main;
     let seen = stage.finish(&pod, &config).await?;
     assert!(seen.stdout.contains("sleep 4322"), "{seen:?}");
+
+    // Only a running container of the same pod can be joined.
+    let other = stage.pod("another").await?;
+    refused(stage.cri.create(&other.id, &other.config, &config).await, Code::InvalidArgument, &["in another pod"])?;
+    namespaces(&mut config).target_id = seen.id;
+    config.metadata.get_or_insert_default().attempt = 1;
+    refused(stage.cri.create(&pod.id, &pod.config, &config).await, Code::InvalidArgument, &["is not running"])?;
     stage.close().await
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use crio_cri_api::v1::security_profile::ProfileType;
 use crio_cri_api::v1::{Capability, ContainerConfig, Int64Value, SecurityProfile};
 use crio_testkit::image::{Compression, Layer};
-use crio_testkit::request;
+use crio_testkit::{Options, request};
 use crio_tests::workload::{pod_security, security};
 use crio_tests::{Stage, images};
 
@@ -141,6 +141,23 @@ async fn paths_are_masked_and_read_only_as_asked() -> Result<()> {
     let plain =
         stage.output(&pod, "plain", "touch /yes && echo writable; touch /sys/no 2>/dev/null || echo sysfs").await?;
     assert_eq!(plain, "writable\nsysfs\n");
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_can_make_every_root_read_only() -> Result<()> {
+    let crio_conf = "[crio.runtime]\nread_only = true\n".to_owned();
+    let stage = Stage::set_with(Options { crio_conf, ..Options::default() }).await?;
+    let layer = Layer::new().file("/tmp/of-the-image", 0o644, "").directory("/run", 0o755);
+    let image = images::with_shell()?.layer(layer, Compression::Gzip).build()?;
+    let image = stage.registry.push(&image, "scratch:1").await?;
+    stage.cri.pull(&image).await?;
+    let pod = stage.pod("read-only").await?;
+    let script =
+        "echo >/no 2>/dev/null || echo root; for d in /run /tmp /var/tmp; do echo >$d/x && echo $d; done; ls /tmp";
+    let config = request::shell("main", &image, script);
+    let ended = stage.finish(&pod, &config).await?;
+    assert_eq!(ended.stdout, "root\n/run\n/tmp\n/var/tmp\nof-the-image\nx\n", "{}", ended.stderr);
     stage.close().await
 }
 

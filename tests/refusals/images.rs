@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use crio_cri_api::v1::{AuthConfig, PullImageRequest};
-use crio_testkit::image::{Compression, Format};
-use crio_testkit::request::image_spec;
+use crio_testkit::image::{Compression, Format, Layer};
+use crio_testkit::request::{self, image_spec};
 use crio_testkit::{Image, Options, Registry};
 use crio_tests::hostile::{Answer, Answers, HostileRegistry, honest};
 use crio_tests::images::{self, Forged, blob, tar, tar_entry};
@@ -143,6 +143,22 @@ async fn what_is_not_what_it_claims_leaves_nothing() -> Result<()> {
         assert_eq!(stage.stored()?, before, "{}", lie.name);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_whose_proc_leads_elsewhere_is_not_run() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("links").await?;
+    for (name, target) in [("proc", "/tmp"), ("sys", "/"), ("dev", "../../../../tmp")] {
+        let layer = Layer::new().symlink(&format!("/{name}"), target);
+        let image = images::with_shell()?.layer(layer, Compression::Gzip).build()?;
+        let image = stage.registry.push(&image, &format!("link-{name}:1")).await?;
+        stage.cri.pull(&image).await?;
+        let config = request::shell(name, &image, "true");
+        let answer = stage.cri.create(&pod.id, &pod.config, &config).await;
+        refused(answer, Code::InvalidArgument, &[&format!("/{name} of the image is not a directory")])?;
+    }
     stage.close().await
 }
 

@@ -58,6 +58,7 @@ impl PodDirectory {
                     fs::set_permissions(&path, Permissions::from_mode(0o777))
                         .with_context(|| format!("cannot open {} to everybody", path.display()))?;
                 }
+                Volume::Image { .. } => {}
                 Volume::HostPath { path, kind } => {
                     prepare(path, *kind).with_context(|| format!("volume {name}"))?;
                 }

@@ -133,10 +133,16 @@ fn check_references(pod: &Pod) -> Result<(), ManifestError> {
                 ));
             }
             for (mount_at, mount) in container.mounts.iter().enumerate() {
-                if !pod.volumes.contains_key(&mount.volume) {
+                let Some(volume) = pod.volumes.get(&mount.volume) else {
                     return Err(ManifestError::new(
                         format!("{path}.volumeMounts[{mount_at}].name"),
                         format!("there is no volume {:?}", mount.volume),
+                    ));
+                };
+                if !mount.sub_path.is_empty() && !matches!(volume, Volume::Image { .. }) {
+                    return Err(ManifestError::new(
+                        format!("{path}.volumeMounts[{mount_at}].subPath"),
+                        "is supported for image volumes only",
                     ));
                 }
             }

@@ -6,6 +6,7 @@
 mod resources;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crio_cri_api::v1;
 use crio_security::paths;
@@ -142,9 +143,10 @@ impl Plan {
             .mounts
             .iter()
             .filter_map(|mount| {
-                let host_path = match self.pod.volumes.get(&mount.volume)? {
-                    Volume::EmptyDir => self.directory.volume(&mount.volume),
-                    Volume::HostPath { path, .. } => path.clone(),
+                let (host_path, image) = match self.pod.volumes.get(&mount.volume)? {
+                    Volume::EmptyDir => (self.directory.volume(&mount.volume), None),
+                    Volume::HostPath { path, .. } => (path.clone(), None),
+                    Volume::Image { reference, .. } => (PathBuf::new(), Some(image_spec(reference))),
                 };
                 let propagation = match mount.propagation {
                     Propagation::None => v1::MountPropagation::PropagationPrivate,
@@ -154,8 +156,10 @@ impl Plan {
                 Some(v1::Mount {
                     container_path: mount.path.clone(),
                     host_path: host_path.to_string_lossy().into_owned(),
-                    readonly: mount.read_only,
+                    readonly: mount.read_only || image.is_some(),
                     propagation: propagation.into(),
+                    image,
+                    image_sub_path: mount.sub_path.clone(),
                     ..v1::Mount::default()
                 })
             })
@@ -208,6 +212,10 @@ impl Plan {
             seccomp: own.seccomp.clone().or_else(|| pod.seccomp.clone()),
         }
     }
+}
+
+fn image_spec(name: &str) -> v1::ImageSpec {
+    v1::ImageSpec { image: name.to_owned(), user_specified_image: name.to_owned(), ..v1::ImageSpec::default() }
 }
 
 fn port_mappings(container: &Container) -> Vec<v1::PortMapping> {

@@ -15,7 +15,7 @@ use super::super::container::log_line::LogLine;
 use super::super::image;
 use super::super::output::tell;
 use super::directory::PodDirectory;
-use super::manifest::{Container, Pod, PullPolicy};
+use super::manifest::{Container, Pod, PullPolicy, Volume};
 use super::request::Plan;
 use super::stop::{remove_id, stop_id};
 
@@ -64,7 +64,14 @@ impl Run {
         let pod = self.plan.pod.clone();
         let mut images = Vec::new();
         for container in pod.init_containers.iter().chain(&pod.containers) {
-            images.push(self.provide_image(client, container).await?);
+            let image = provide_image(client, &container.image, container.pull).await?;
+            self.check_user(container, &image)?;
+            images.push(image.id);
+        }
+        for volume in pod.volumes.values() {
+            if let Volume::Image { reference, pull } = volume {
+                provide_image(client, reference, *pull).await?;
+            }
         }
         self.plan.directory.make(&pod)?;
         let id = self.make_sandbox(client).await?;
@@ -77,27 +84,6 @@ impl Run {
             self.start_container(client, &id, container, image_id).await?;
         }
         Ok(id)
-    }
-
-    /// Pulls the image when its policy says so, and gives its id.
-    async fn provide_image(&self, client: &mut Client, container: &Container) -> Result<String> {
-        let name = &container.image;
-        let present = image::find(client, name).await?;
-        let pull = match (container.pull, &present) {
-            (PullPolicy::Never, None) => bail!("image {name} is not on this node, and its policy is never to pull it"),
-            (PullPolicy::Always, _) | (PullPolicy::IfNotPresent, None) => true,
-            _ => false,
-        };
-        let found = if pull {
-            tell(&format!("pulling {name}"));
-            image::pull(client, name, true).await?;
-            image::find(client, name).await?
-        } else {
-            present
-        };
-        let found = found.with_context(|| format!("image {name} was pulled and is not there"))?;
-        self.check_user(container, &found)?;
-        Ok(found.id)
     }
 
     /// `runAsNonRoot` as kubelet checks it: by the uid of the manifest, or else of the image.
@@ -209,6 +195,24 @@ impl Run {
         let ours = |item: &&v1::PodSandbox| item.metadata.as_ref().is_some_and(|it| it.uid == self.plan.uid);
         sandboxes.iter().find(ours).map(|item| item.id.clone())
     }
+}
+
+/// Pulls an image when its policy says so.
+async fn provide_image(client: &mut Client, name: &str, policy: PullPolicy) -> Result<v1::Image> {
+    let present = image::find(client, name).await?;
+    let pull = match (policy, &present) {
+        (PullPolicy::Never, None) => bail!("image {name} is not on this node, and its policy is never to pull it"),
+        (PullPolicy::Always, _) | (PullPolicy::IfNotPresent, None) => true,
+        _ => false,
+    };
+    let found = if pull {
+        tell(&format!("pulling {name}"));
+        image::pull(client, name, true).await?;
+        image::find(client, name).await?
+    } else {
+        present
+    };
+    found.with_context(|| format!("image {name} was pulled and is not there"))
 }
 
 async fn addresses(client: &mut Client, sandbox: &str) -> Result<Vec<String>> {

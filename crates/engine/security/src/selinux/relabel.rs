@@ -134,13 +134,14 @@ fn walk(top: OwnedFd, label: &str) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Labels one name of a directory, a link as itself. One that went away is fine.
+/// Labels one name of a directory, a link as itself. One that went away is fine, and so is what is mounted below from a file
+/// system without labels.
 fn label_entry(directory: BorrowedFd<'_>, name: &OsStr, label: &str) -> io::Result<()> {
     let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
     path.extend_from_slice(name.as_bytes());
     let path = CString::new(path)?;
     match rustix::fs::lsetxattr(&path, ATTRIBUTE, label.as_bytes(), XattrFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Ok(()) | Err(Errno::NOENT | Errno::OPNOTSUPP) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -4,6 +4,7 @@
 //! `crio-spec`; here its facts are collected.
 
 mod devices;
+mod root;
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ pub(crate) fn bundle(context: &Context, sandbox: &Sandbox, plan: &Plan) -> Resul
     let confinement = confinement.map_err(PodError::step("confining", of))?;
     let label = mount_label(&confinement);
     let rootfs = mount_root(context, &pod, plan, label)?;
+    root::check(&rootfs)?;
     let user = resolve_user(&rootfs, plan)?;
     users::check_user(&pod, &user)?;
     let namespace = pod.user_namespace()?;

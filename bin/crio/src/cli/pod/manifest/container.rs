@@ -9,8 +9,6 @@ pub fn read_list(spec: &mut Fields, key: &str) -> Result<Vec<Container>, Manifes
 }
 
 fn read(mut fields: Fields) -> Result<Container, ManifestError> {
-    const POLICIES: [(&str, PullPolicy); 3] =
-        [("Always", PullPolicy::Always), ("IfNotPresent", PullPolicy::IfNotPresent), ("Never", PullPolicy::Never)];
     let image = fields.required_text("image")?;
     let pull = fields.word("imagePullPolicy", &POLICIES)?.unwrap_or_else(|| default_policy(&image));
     let env = read_env(&mut fields)?;
@@ -35,8 +33,12 @@ fn read(mut fields: Fields) -> Result<Container, ManifestError> {
     Ok(container)
 }
 
+/// The words for when an image is pulled.
+pub(super) const POLICIES: [(&str, PullPolicy); 3] =
+    [("Always", PullPolicy::Always), ("IfNotPresent", PullPolicy::IfNotPresent), ("Never", PullPolicy::Never)];
+
 /// As Kubernetes has it: an image without a tag, or with `latest`, is pulled each time.
-fn default_policy(image: &str) -> PullPolicy {
+pub(super) fn default_policy(image: &str) -> PullPolicy {
     let name = image.rsplit('/').next().unwrap_or(image);
     let tag = name.rsplit_once(':').map(|(_, tag)| tag);
     match tag {
@@ -155,6 +157,7 @@ fn read_mounts(fields: &mut Fields) -> Result<Vec<VolumeMount>, ManifestError> {
         let read = VolumeMount {
             volume: mount.required_text("name")?,
             path: mount.required_text("mountPath")?,
+            sub_path: mount.text("subPath")?.unwrap_or_default(),
             read_only: mount.truth("readOnly")?.unwrap_or(false),
             propagation: mount.word("mountPropagation", &PROPAGATIONS)?.unwrap_or(Propagation::None),
         };

@@ -196,6 +196,8 @@ pub struct VolumeMount {
     pub volume: String,
     /// Where it appears.
     pub path: String,
+    /// A path below an image volume's root; empty for the root.
+    pub sub_path: String,
     /// Read-only.
     pub read_only: bool,
     /// How mount events travel.
@@ -224,6 +226,13 @@ pub enum Volume {
         path: PathBuf,
         /// What has to be there.
         kind: HostPathKind,
+    },
+    /// An image.
+    Image {
+        /// Its name.
+        reference: String,
+        /// When it is pulled.
+        pull: PullPolicy,
     },
 }
 

@@ -122,7 +122,7 @@ const PODS: [(&str, &str); 8] = [
     ("securityContext: {fsGroup: 5}", "spec.securityContext.fsGroup: is not supported"),
     (
         "volumes: [{name: v, configMap: {name: m}}]",
-        "spec.volumes[0].(source): only emptyDir and hostPath are supported",
+        "spec.volumes[0].(source): only emptyDir, hostPath and image are supported",
     ),
     (
         "volumes: [{name: v, emptyDir: {medium: Memory}}]",
@@ -141,6 +141,20 @@ fn what_is_not_supported_of_a_pod_is_named_by_its_path() {
     for (lines, expected) in PODS {
         refused(&manifest(lines, "tty: false"), expected);
     }
+}
+
+#[test]
+fn an_image_can_be_a_volume() {
+    let mounts = "volumeMounts: [{name: v, mountPath: /v, subPath: models}]";
+    let pod = parse(&manifest("volumes: [{name: v, image: {reference: data:1}}]", mounts)).expect("supported");
+    let expected = Volume::Image { reference: "data:1".to_owned(), pull: PullPolicy::IfNotPresent };
+    assert_eq!((&pod.volumes["v"], pod.containers[0].mounts[0].sub_path.as_str()), (&expected, "models"));
+    let pod = parse(&manifest("volumes: [{name: v, image: {reference: data, pullPolicy: Never}}]", mounts));
+    let expected = Volume::Image { reference: "data".to_owned(), pull: PullPolicy::Never };
+    assert_eq!(pod.expect("supported").volumes["v"], expected);
+    let expected = "spec.containers[0].volumeMounts[0].subPath: is supported for image volumes only";
+    refused(&manifest("volumes: [{name: v, emptyDir: {}}]", mounts), expected);
+    refused(&manifest("volumes: [{name: v, image: {}}]", mounts), "spec.volumes[0].image.reference: is missing");
 }
 
 #[test]

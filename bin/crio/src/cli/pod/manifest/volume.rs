@@ -1,8 +1,9 @@
-//! `volumes` of a pod: directories that live as long as it, and paths of the host.
+//! `volumes` of a pod: directories that live as long as it, paths of the host, and images.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::container::{POLICIES, default_policy};
 use super::fields::{Fields, ManifestError};
 use super::{HostPathKind, Volume};
 
@@ -30,7 +31,13 @@ fn read(fields: &mut Fields) -> Result<Volume, ManifestError> {
         empty.finish(&[])?;
         return Ok(Volume::EmptyDir);
     }
-    Err(ManifestError::new(fields.path("(source)"), "only emptyDir and hostPath are supported"))
+    if let Some(mut image) = fields.object("image")? {
+        let reference = image.required_text("reference")?;
+        let pull = image.word("pullPolicy", &POLICIES)?.unwrap_or_else(|| default_policy(&reference));
+        image.finish(&[])?;
+        return Ok(Volume::Image { reference, pull });
+    }
+    Err(ManifestError::new(fields.path("(source)"), "only emptyDir, hostPath and image are supported"))
 }
 
 fn read_host_path(mut fields: Fields) -> Result<Volume, ManifestError> {

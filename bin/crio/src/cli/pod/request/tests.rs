@@ -49,6 +49,17 @@ fn namespaces_of_the_host() {
 }
 
 #[test]
+fn an_image_volume_is_asked_for_by_name() {
+    let plan = plan(
+        "volumes: [{name: v, image: {reference: data:1}}]",
+        "volumeMounts: [{name: v, mountPath: /v, subPath: models}]",
+    );
+    let mount = &plan.container(&plan.pod.containers[0], "image").mounts[0];
+    assert_eq!((mount.host_path.as_str(), mount.readonly, mount.image_sub_path.as_str()), ("", true, "models"));
+    assert_eq!(mount.image.as_ref().map(|image| image.image.as_str()), Some("data:1"));
+}
+
+#[test]
 fn containers_have_what_kubelet_gives_them() {
     let plan = plan("volumes: [{name: v, emptyDir: {}}]", "volumeMounts: [{name: v, mountPath: /v, readOnly: true}]");
     let config = plan.container(&plan.pod.containers[0], "image");
