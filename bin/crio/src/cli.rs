@@ -9,6 +9,7 @@ mod image;
 mod manual;
 mod output;
 mod pod;
+mod stream;
 mod version;
 
 use std::io::Write;

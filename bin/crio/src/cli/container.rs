@@ -1,6 +1,6 @@
-//! `crio container`: list, inspect, logs, exec and stats through the daemon.
+//! `crio container`: list, inspect, logs, exec, attach and stats through the daemon.
 //!
-//! `exec` runs a command to its end and prints what it wrote: there is no terminal and no standard input.
+//! `exec` runs a command to its end and prints what it wrote; with `-i` or `-t` this terminal is connected to it.
 
 pub mod log_line;
 mod logs;
@@ -15,9 +15,10 @@ use clap::Subcommand;
 use crio_cri_api::v1;
 use serde_json::{Value, json};
 
-use super::client::{Client, Connection, OPERATION, failed, within};
+use super::client::{Client, Connection, OPERATION, QUESTION, failed, within};
 use super::image::info_json;
 use super::output::{self, Format, Table};
+use super::stream::{self, Ends};
 
 /// What to do with containers.
 #[derive(Debug, Subcommand)]
@@ -43,18 +44,37 @@ pub enum ContainerAction {
     },
     /// Print what a container wrote
     Logs(logs::LogsArguments),
-    /// Run a command in a container to its end, without terminal and standard input, and print what it wrote
+    /// Run a command in a container, and end with its exit status
     Exec {
         #[command(flatten)]
         connection: Connection,
+        /// Pass standard input on
+        #[arg(short, long)]
+        interactive: bool,
+        /// Give the command a terminal, which is this one
+        #[arg(short, long)]
+        tty: bool,
         /// Kill the command after so many seconds; 0 for never
-        #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+        #[arg(long, default_value_t = 0, value_name = "SECONDS", conflicts_with_all = ["interactive", "tty"])]
         timeout: u32,
         /// Id, beginning of an id, or name
         container: String,
         /// The command and its arguments
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
+    },
+    /// Connect to a container's own output, and input
+    Attach {
+        #[command(flatten)]
+        connection: Connection,
+        /// Pass standard input on
+        #[arg(short, long)]
+        interactive: bool,
+        /// The container has a terminal, which becomes this one
+        #[arg(short, long)]
+        tty: bool,
+        /// Id, beginning of an id, or name
+        container: String,
     },
     /// Print what containers use
     Stats {
@@ -76,8 +96,16 @@ pub async fn run(action: ContainerAction) -> Result<ExitCode> {
             inspect(&mut connection.open().await?, &container).await?;
         }
         ContainerAction::Logs(arguments) => logs::run(&arguments).await?,
-        ContainerAction::Exec { connection, timeout, container, command } => {
-            return exec(&mut connection.open().await?, &container, command, timeout).await;
+        ContainerAction::Exec { connection, interactive, tty, timeout, container, command } => {
+            let mut client = connection.open().await?;
+            if !(interactive || tty) {
+                return exec(&mut client, &container, command, timeout).await;
+            }
+            return exec_here(&mut client, &container, command, Ends { stdin: interactive, tty }).await;
+        }
+        ContainerAction::Attach { connection, interactive, tty, container } => {
+            let mut client = connection.open().await?;
+            return attach_here(&mut client, &container, Ends { stdin: interactive, tty }).await;
         }
         ContainerAction::Stats { connection, output, containers } => {
             stats::run(&mut connection.open().await?, &containers, output).await?;
@@ -166,4 +194,22 @@ async fn exec(client: &mut Client, wanted: &str, command: Vec<String>, timeout_s
     std::io::stdout().write_all(&answer.stdout)?;
     std::io::stderr().write_all(&answer.stderr)?;
     Ok(u8::try_from(answer.exit_code).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+async fn exec_here(client: &mut Client, wanted: &str, command: Vec<String>, ends: Ends) -> Result<ExitCode> {
+    let container_id = client.container(wanted).await?.id;
+    let Ends { stdin, tty } = ends;
+    let request = v1::ExecRequest { container_id, cmd: command, tty, stdin, stdout: true, stderr: !tty };
+    let answer = client.runtime.exec(within(QUESTION, request)).await;
+    let url = answer.map_err(failed(format!("cannot run the command in {wanted}")))?.into_inner().url;
+    stream::connect(&url, ends).await
+}
+
+async fn attach_here(client: &mut Client, wanted: &str, ends: Ends) -> Result<ExitCode> {
+    let container_id = client.container(wanted).await?.id;
+    let Ends { stdin, tty } = ends;
+    let request = v1::AttachRequest { container_id, tty, stdin, stdout: true, stderr: !tty };
+    let answer = client.runtime.attach(within(QUESTION, request)).await;
+    let url = answer.map_err(failed(format!("cannot attach to {wanted}")))?.into_inner().url;
+    stream::connect(&url, ends).await
 }
