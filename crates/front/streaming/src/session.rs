@@ -65,7 +65,7 @@ async fn channel_command(shared: &Shared, command: Command, wanted: Wanted, prot
 async fn forward(shared: &Shared, request: ForwardRequest, transport: Transport, client: Client) {
     let way = match shared.pods.port_forward(&request.sandbox_id) {
         Ok(way) => way,
-        // It was ready when the token was issued. There is no stream yet on which to say so.
+        // It was there when the token was issued. A pod that is not ready any more is told about on its streams.
         Err(error) => return tracing::info!(error = %crio_types::chain(&*error), "a port forwarding could not begin"),
     };
     match transport {

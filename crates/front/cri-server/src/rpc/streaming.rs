@@ -50,6 +50,7 @@ pub(crate) fn port_forward(
     about(&request.pod_sandbox_id);
     let ports = ports(&request.port).map_err(refused)?;
     let way = services.pods.port_forward(&request.pod_sandbox_id).map_err(pods)?;
+    way.check().map_err(pods)?;
     let sandbox_id = way.sandbox_id().to_string();
     let url = services.streaming.port_forward(ForwardRequest { sandbox_id, ports }).map_err(refused)?;
     Ok(v1::PortForwardResponse { url })

@@ -37,11 +37,11 @@ impl Pods {
         session::attach(&container, request).await
     }
 
-    /// A way to what listens inside a pod.
+    /// A way to what listens inside a pod, whether the pod is ready or not: see [`PortForward::check`].
     ///
     /// # Errors
-    /// The pod is unknown or not ready.
+    /// The pod is unknown.
     pub fn port_forward(&self, id: &str) -> Outcome<PortForward> {
-        PortForward::open(self.0.index.sandbox(id)?)
+        Ok(PortForward::of(self.0.index.sandbox(id)?))
     }
 }

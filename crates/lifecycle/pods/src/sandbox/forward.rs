@@ -19,13 +19,21 @@ pub struct PortForward {
 
 impl PortForward {
     /// A way into a pod.
+    pub(crate) fn of(sandbox: Arc<Sandbox>) -> Self {
+        let record = sandbox.record();
+        Self { uid: record.config.metadata.uid, netns: record.namespaces.net, sandbox }
+    }
+
+    /// Whether the pod is ready.
     ///
     /// # Errors
-    /// The pod is not ready.
-    pub(crate) fn open(sandbox: Arc<Sandbox>) -> Outcome<Self> {
-        check_ready(&sandbox)?;
-        let record = sandbox.record();
-        Ok(Self { uid: record.config.metadata.uid, netns: record.namespaces.net, sandbox })
+    /// It is not, or not any more.
+    pub fn check(&self) -> Outcome<()> {
+        if self.sandbox.status().state == SandboxState::Ready {
+            Ok(())
+        } else {
+            Err(Arc::new(PodError::SandboxNotReady { id: self.sandbox.id().to_string() }))
+        }
     }
 
     /// The pod.
@@ -45,17 +53,8 @@ impl PortForward {
     /// # Errors
     /// The pod is not ready any more, or nobody listens there.
     pub async fn connect(&self, port: u16) -> Outcome<TcpStream> {
-        check_ready(&self.sandbox)?;
+        self.check()?;
         let connected = crio_network::connect_local(self.netns.as_deref(), port).await;
         Ok(connected.map_err(PodError::step("forwarding a port", format!("pod sandbox {}", self.sandbox.id())))?)
-    }
-}
-
-/// Refuses unless the pod is ready.
-fn check_ready(sandbox: &Sandbox) -> Outcome<()> {
-    if sandbox.status().state == SandboxState::Ready {
-        Ok(())
-    } else {
-        Err(Arc::new(PodError::SandboxNotReady { id: sandbox.id().to_string() }))
     }
 }
