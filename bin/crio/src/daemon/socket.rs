@@ -59,16 +59,14 @@ async fn lock(path: &Path) -> Result<File> {
     let file = File::create(&lock_path).with_context(|| format!("cannot create {}", lock_path.display()))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) if UnixStream::connect(path).await.is_ok() => {
-            bail!("another daemon is serving {}", path.display())
-        }
         Err(rustix::io::Errno::WOULDBLOCK) => wait_for_lock(file, path).await,
         Err(error) => Err(error).with_context(|| format!("cannot lock {}", lock_path.display())),
     }
 }
 
-/// A daemon that was killed while it started a program has a child that holds its lock until it becomes that program, and one
-/// that starts just now holds it before it serves.
+/// A daemon that was killed while it started a program has a child that holds its lock, and the socket on which nobody
+/// answers any more, until it becomes that program. So a socket that takes connections is no proof of a daemon, but a
+/// lock that stays is.
 async fn wait_for_lock(file: File, path: &Path) -> Result<File> {
     let locked = tokio::task::spawn_blocking(move || flock(&file, FlockOperation::LockExclusive).map(|()| file));
     match timeout(LOCK_WAIT, locked).await {
