@@ -8,6 +8,7 @@ use crio_cri_api::v1::{
     Capability, ContainerConfig, IdMapping, Int64Value, Mount, MountPropagation, NamespaceMode, PodSandboxConfig,
     PodSandboxStatusRequest, SecurityProfile, StatusRequest,
 };
+use crio_testkit::Options;
 use crio_tests::workload::{namespaces, pod_namespaces, pod_security, security};
 use crio_tests::{Pod, Stage, refused};
 use tonic::Code;
@@ -250,6 +251,29 @@ async fn a_pod_with_users_outlives_the_daemon() -> Result<()> {
     let namespaces = told.status.and_then(|s| s.linux).and_then(|l| l.namespaces).and_then(|n| n.options);
     let user = namespaces.and_then(|options| options.userns_options).context("a user namespace")?;
     assert_eq!(user.uids, map(700_000));
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_can_give_every_pod_users() -> Result<()> {
+    let crio_conf = "[crio.runtime]\nuid_mappings = \"0:150000:1000,1000:160000:1000\"\n\
+         gid_mappings = \"0:150000:2000\"\nminimum_mappable_uid = 150000\n";
+    let options = Options { crio_conf: crio_conf.to_owned(), ..Options::default() };
+    let stage = Stage::set_with(options).await?;
+    let pod = stage.pod("given").await?;
+    let mut config = stage.shell("main", "id -u; id -g; stat -c '%u:%g' /bin/sh; sleep 1000");
+    security(&mut config).run_as_user = Some(Int64Value { value: 1001 });
+    let id = stage.start(&pod, &config).await?;
+    assert_eq!(stage.exec(&id, "id -u; stat -c '%u:%g' /bin/sh").await?, "1001\n0:0\n");
+    let status = fs::read_to_string(format!("/proc/{}/status", stage.process(&id).await?))?;
+    assert!(status.contains("Uid:\t160001\t"), "{status}");
+    let mut host = stage.node.pod("host");
+    pod_namespaces(&mut host).network = NamespaceMode::Node.into();
+    let host = stage.pod_of(host).await?;
+    let said = stage.output(&host, "main", "cut -c 11-21 /proc/self/uid_map").await?;
+    assert_eq!(said.trim(), "0", "what uses the host's network has the host's users");
+    let below = stage.cri.run_pod(&with_users(stage.node.pod("below"), 149_999)).await;
+    refused(below, Code::InvalidArgument, &["149999", "150000"])?;
     stage.close().await
 }
 

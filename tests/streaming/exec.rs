@@ -4,7 +4,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use crio_cri_api::v1::IdMapping;
 use crio_tests::crictl::{TRANSPORTS, kill, run, run_with_input, start};
+use crio_tests::workload::pod_namespaces;
 use crio_tests::{Stage, until};
 
 use crate::terminal::Terminal;
@@ -82,6 +84,27 @@ async fn a_terminal_is_a_terminal() -> Result<()> {
         let (status, seen) = terminal.finish()?;
         assert!(!status.success() && seen.contains("exit code 7"), "{transport}: {seen:?}");
     }
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_belongs_to_the_pods_own_users() -> Result<()> {
+    let stage = Stage::set().await?;
+    let mut config = stage.node.pod("users");
+    let user = pod_namespaces(&mut config).userns_options.get_or_insert_default();
+    user.uids = vec![IdMapping { host_id: 170_000, container_id: 0, length: 65_536 }];
+    user.gids.clone_from(&user.uids);
+    let pod = stage.pod_of(config).await?;
+    let mut config = stage.shell("main", "test -t 0 && sleep 1000");
+    config.tty = true;
+    let id = stage.start(&pod, &config).await?;
+    let mut terminal = Terminal::crictl(&stage, &["exec", "-it", &id, "/bin/sh"], 31, 97)?;
+    terminal.insist("stty size", "31 97\r\n")?;
+    terminal.type_line("stat -c 'own''er %u:%g' $(tty); cut -c 11-21 /proc/self/uid_map")?;
+    terminal.expect("owner 0:")?;
+    terminal.expect("170000")?;
+    terminal.type_line("exit")?;
+    terminal.finish()?;
     stage.close().await
 }
 

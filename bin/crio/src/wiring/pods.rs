@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use crio_cgroups::{Cgroups, Controller, Layout};
 use crio_config::{Assignment, CheckpointLevel, Config, ImageVolumes};
 use crio_devices::HostDevice;
 use crio_pods::{Checkpoints, Live};
 use crio_runtime::Runtimes;
 use crio_spec::{CgroupVersion, Defaults, HostFacts, RuntimeFacts};
-use crio_types::Device;
+use crio_types::{Device, NamespaceMode, UserNamespace};
 use oci_spec::runtime::{PosixRlimit, PosixRlimitBuilder, PosixRlimitType};
 use tracing::warn;
 
@@ -37,6 +37,12 @@ pub fn pods(config: &Config) -> Result<crio_pods::Config> {
         drop_infra: runtime.drop_infra_ctr,
         infra_cpuset: runtime.infra_ctr_cpuset.clone().unwrap_or_default(),
         default_sysctls: runtime.default_sysctls.iter().map(|s| (s.name.clone(), s.value.clone())).collect(),
+        default_user: default_user(config)?,
+        minimum_ids: {
+            // Below zero is any.
+            let lowest = |configured: i64| u32::try_from(configured).unwrap_or(0);
+            (lowest(runtime.minimum_mappable_uid), lowest(runtime.minimum_mappable_gid))
+        },
         additional_devices: additional_devices(config)?,
         allowed_devices: runtime.allowed_devices.clone(),
         device_ownership_from_security_context: runtime.device_ownership_from_security_context,
@@ -67,6 +73,21 @@ fn checkpoints(config: &Config) -> Checkpoints {
         CheckpointLevel::CheckpointOnly => Checkpoints::Written,
         CheckpointLevel::CheckpointRestore => Checkpoints::Restored,
     }
+}
+
+/// The user namespace of pods that ask for none.
+fn default_user(config: &Config) -> Result<Option<UserNamespace>> {
+    let (uids, gids) = (&config.runtime.uid_mappings, &config.runtime.gid_mappings);
+    if uids.is_empty() {
+        return Ok(None);
+    }
+    for (name, maps) in [("uid_mappings", uids), ("gid_mappings", gids)] {
+        ensure!(
+            maps.iter().any(|map| map.container_id == 0),
+            "crio.runtime.{name} does not map id 0 of the containers"
+        );
+    }
+    Ok(Some(UserNamespace { mode: NamespaceMode::Pod, uids: uids.clone(), gids: gids.clone() }))
 }
 
 fn assignment(assignment: &Assignment) -> String {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crio_devices::HostDevice;
 use crio_spec::Defaults;
-use crio_types::Labels;
+use crio_types::{Labels, UserNamespace};
 
 /// Settings of [`crate::Pods`].
 #[derive(Debug, Clone)]
@@ -27,6 +27,10 @@ pub struct Config {
     pub infra_cpuset: String,
     /// Sysctls every pod gets (`default_sysctls`); the request wins.
     pub default_sysctls: Labels,
+    /// The user namespace of pods that ask for none and use nothing of the host's (`uid_mappings`, `gid_mappings`).
+    pub default_user: Option<UserNamespace>,
+    /// The lowest uid and gid of the host that a pod may have (`minimum_mappable_uid`, `minimum_mappable_gid`).
+    pub minimum_ids: (u32, u32),
     /// Devices every container gets (`additional_devices`).
     pub additional_devices: Vec<HostDevice>,
     /// Devices that a pod's annotation may name (`allowed_devices`).

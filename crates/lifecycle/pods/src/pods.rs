@@ -107,7 +107,7 @@ impl Pods {
     /// # Errors
     /// The request cannot be, its name is taken, or a step failed; nothing is left then.
     pub async fn run_pod_sandbox(&self, config: SandboxConfig, runtime_handler: &str) -> Outcome<SandboxId> {
-        let config = labels::with_pod_labels(config);
+        let config = users::with_default(labels::with_pod_labels(config), self.0.config.default_user.as_ref());
         let name = sandbox_name(&config.metadata);
         let request = RunRequest { config, runtime_handler: runtime_handler.to_owned() };
         let (context, planned) = (Arc::clone(&self.0), request.clone());

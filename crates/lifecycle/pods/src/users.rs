@@ -8,7 +8,9 @@ use crio_network::namespaces::UserMaps;
 use crio_security::user::ResolvedUser;
 use crio_storage::Store;
 use crio_sys::{mount, namespace};
-use crio_types::{ContainerConfig, IdMapping, NamespaceMode, NamespaceOptions, Propagation, SandboxConfig, chain};
+use crio_types::{
+    ContainerConfig, IdMapping, NamespaceMode, NamespaceOptions, Propagation, SandboxConfig, UserNamespace, chain,
+};
 
 use crate::container::mapped;
 use crate::record::SandboxRecord;
@@ -32,6 +34,27 @@ pub(crate) fn check_host(config: &Config, store: &Store) -> Result<(), String> {
 fn closed_directory(path: &Path) -> Option<&Path> {
     let is_open = |path: &Path| std::fs::metadata(path).is_ok_and(|status| status.permissions().mode() & 0o001 != 0);
     path.ancestors().find(|path| !is_open(path))
+}
+
+/// The request with the configured user namespace, where it has none and could have one.
+pub(crate) fn with_default(mut config: SandboxConfig, default: Option<&UserNamespace>) -> SandboxConfig {
+    let security = &mut config.security;
+    let namespaces = &mut security.namespaces;
+    if namespaces.user.is_none() && !security.privileged && check_shared("", namespaces).is_ok() {
+        namespaces.user = default.cloned();
+    }
+    config
+}
+
+/// Refuses maps to ids of the host that pods are not to have.
+pub(crate) fn check_minimum(config: &SandboxConfig, (uid, gid): (u32, u32)) -> Result<(), PodError> {
+    let Some(maps) = maps(config) else { return Ok(()) };
+    for (what, maps, minimum) in [("uid", &maps.uids, uid), ("gid", &maps.gids, gid)] {
+        if let Some(map) = maps.iter().find(|map| map.host_id < minimum) {
+            return Err(refused(&format!("{what} {} of the host is below {minimum}, the lowest allowed", map.host_id)));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what no pod with a user namespace can be.
@@ -115,7 +138,7 @@ pub(crate) fn maps(config: &SandboxConfig) -> Option<UserMaps> {
 
 #[cfg(test)]
 mod tests {
-    use crio_types::{Classified, ErrorKind, Mount, UserNamespace};
+    use crio_types::{Classified, ErrorKind, Mount};
 
     use super::*;
 
@@ -151,6 +174,29 @@ mod tests {
             assert!(check_container(&sandbox(user(1000)), &container).is_err(), "{name}");
             assert!(check_container(&sandbox(None), &container).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_configured_users_are_for_pods_that_can_have_some() {
+        let default = user(100_000);
+        let with = |config| with_default(config, default.as_ref()).security.namespaces.user;
+        assert_eq!(with(sandbox(None)), default);
+        assert_eq!(with(sandbox(user(7))), user(7));
+        let mut config = sandbox(None);
+        config.security.namespaces.ipc = NamespaceMode::Node;
+        assert_eq!(with(config), None);
+        let mut config = sandbox(None);
+        config.security.privileged = true;
+        assert_eq!(with(config), None);
+        assert_eq!(with_default(sandbox(None), None), sandbox(None));
+    }
+
+    #[test]
+    fn ids_below_the_lowest_allowed_are_refused() {
+        for (minimum, accepted) in [((0, 0), true), ((1000, 1000), true), ((1001, 0), false), ((0, 1001), false)] {
+            assert_eq!(check_minimum(&sandbox(user(1000)), minimum).is_ok(), accepted, "{minimum:?}");
+        }
+        assert!(check_minimum(&sandbox(None), (u32::MAX, u32::MAX)).is_ok());
     }
 
     #[test]

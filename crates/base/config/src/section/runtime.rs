@@ -187,16 +187,16 @@ section! {
             => option().flag("shared-cpuset").env(&["CONTAINER_SHARED_CPUSET"]).accepted();
         /// Uid mappings of every pod's user namespace.
         uid_mappings: Vec<IdMapping> as IdMappings = Vec::new()
-            => option().flag("uid-mappings").env(&["CONTAINER_UID_MAPPINGS"]).deprecated("use user namespaces of Kubernetes").accepted();
+            => option().flag("uid-mappings").env(&["CONTAINER_UID_MAPPINGS"]).deprecated("use user namespaces of Kubernetes");
         /// Gid mappings of every pod's user namespace.
         gid_mappings: Vec<IdMapping> as IdMappings = Vec::new()
-            => option().flag("gid-mappings").env(&["CONTAINER_GID_MAPPINGS"]).deprecated("use user namespaces of Kubernetes").accepted();
+            => option().flag("gid-mappings").env(&["CONTAINER_GID_MAPPINGS"]).deprecated("use user namespaces of Kubernetes");
         /// Lowest uid a pod's mapping may name; -1 for any.
         minimum_mappable_uid: i64 as Number<-1, { u32::MAX as i64 }> = -1
-            => option().flag("minimum-mappable-uid").env(&["CONTAINER_MINIMUM_MAPPABLE_UID"]).deprecated("use user namespaces of Kubernetes").accepted();
+            => option().flag("minimum-mappable-uid").env(&["CONTAINER_MINIMUM_MAPPABLE_UID"]).deprecated("use user namespaces of Kubernetes");
         /// Lowest gid a pod's mapping may name; -1 for any.
         minimum_mappable_gid: i64 as Number<-1, { u32::MAX as i64 }> = -1
-            => option().flag("minimum-mappable-gid").env(&["CONTAINER_MINIMUM_MAPPABLE_GID"]).deprecated("use user namespaces of Kubernetes").accepted();
+            => option().flag("minimum-mappable-gid").env(&["CONTAINER_MINIMUM_MAPPABLE_GID"]).deprecated("use user namespaces of Kubernetes");
         /// Whether containers can be checkpointed and restored with CRIU. Unlike in CRI-O, they cannot unless this is set.
         enable_criu_support: bool as Switch = false
             => option().flag("enable-criu-support").env(&["CONTAINER_ENABLE_CRIU_SUPPORT"]);

@@ -175,8 +175,10 @@ fn invalid(reason: String) -> PodError {
     PodError::InvalidConfig { field: "config.mounts", reason }
 }
 
+/// Devices bring mounts that are binds by their options alone.
 fn is_bind(mount: &Mount) -> bool {
-    mount.typ().as_deref() == Some("bind")
+    let says_so = |option: &String| option == "bind" || option == "rbind";
+    mount.typ().as_deref() == Some("bind") || mount.options().iter().flatten().any(says_so)
 }
 
 fn is_mapped(mount: &Mount) -> bool {
@@ -216,6 +218,20 @@ mod tests {
     fn maps(length: u32) -> UserMaps {
         let map = vec![IdMapping { host_id: 100_000, container_id: 0, length }];
         UserMaps { uids: map.clone(), gids: map }
+    }
+
+    #[test]
+    fn binds_are_known_by_type_or_option() {
+        let mount = |kind: &str, option: &str| {
+            let mut mount = Mount::default();
+            mount.set_typ(Some(kind.to_owned())).set_options(Some(vec![option.to_owned()]));
+            mount
+        };
+        for (kind, option, expected) in
+            [("bind", "ro", true), ("none", "rbind", true), ("", "bind", true), ("tmpfs", "ro", false)]
+        {
+            assert_eq!(is_bind(&mount(kind, option)), expected, "{kind:?} {option:?}");
+        }
     }
 
     #[test]

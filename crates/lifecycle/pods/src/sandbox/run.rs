@@ -80,6 +80,7 @@ fn same_pod(existing: &Sandbox, request: &RunRequest) -> Result<SandboxId, PodEr
 fn plan(context: &Context, request: RunRequest) -> Result<Plan, PodError> {
     let RunRequest { config, runtime_handler } = request;
     check(&config)?;
+    users::check_minimum(&config, context.config.minimum_ids)?;
     let id = SandboxId::from_bytes(random_id()?);
     let handler = context
         .engines
