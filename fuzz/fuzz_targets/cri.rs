@@ -2,7 +2,7 @@
 
 use crio_cri_api::v1;
 
-use crate::convert::{container, image, mount, resources, sandbox, signal};
+use crate::convert::{container, filter, image, mount, resources, sandbox, signal};
 
 pub(crate) fn run_pod_sandbox(request: v1::RunPodSandboxRequest) {
     let Ok(config) = sandbox::decode("config", request.config.unwrap_or_default()) else { return };
@@ -35,4 +35,43 @@ pub(crate) fn pull_image(request: v1::PullImageRequest) {
         assert_eq!(image::decode_spec("image", Some(image::encode_spec(&asked))), Ok(asked));
     }
     let _credentials = image::decode_auth("auth", request.auth);
+}
+
+pub(crate) fn update_sandbox_resources(request: v1::UpdatePodSandboxResourcesRequest) {
+    for limits in [request.overhead, request.resources].into_iter().flatten() {
+        let _limits = resources::decode("resources", limits);
+    }
+}
+
+pub(crate) fn list_sandboxes(request: v1::ListPodSandboxRequest) {
+    let asked = request.filter.clone().unwrap_or_default();
+    if let Ok(filter) = filter::sandboxes(request.filter) {
+        assert_eq!((filter.id, filter.state.is_some()), (asked.id, asked.state.is_some()));
+    }
+}
+
+pub(crate) fn list_containers(request: v1::ListContainersRequest) {
+    let asked = request.filter.clone().unwrap_or_default();
+    if let Ok(filter) = filter::containers(request.filter) {
+        assert_eq!((filter.id, filter.sandbox_id), (asked.id, asked.pod_sandbox_id));
+        assert_eq!(filter.state.is_some(), asked.state.is_some());
+    }
+}
+
+pub(crate) fn list_container_stats(request: v1::ListContainerStatsRequest) {
+    let asked = request.filter.clone().unwrap_or_default();
+    assert_eq!(filter::container_stats(request.filter).labels, asked.label_selector);
+}
+
+pub(crate) fn list_sandbox_stats(request: v1::ListPodSandboxStatsRequest) {
+    let asked = request.filter.clone().unwrap_or_default();
+    assert_eq!(filter::sandbox_stats(request.filter).labels, asked.label_selector);
+}
+
+pub(crate) fn image_status(request: v1::ImageStatusRequest) {
+    let _spec = image::decode_spec("image", request.image);
+}
+
+pub(crate) fn remove_image(request: v1::RemoveImageRequest) {
+    let _spec = image::decode_spec("image", request.image);
 }

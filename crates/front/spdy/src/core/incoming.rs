@@ -37,7 +37,7 @@ impl Core {
                 let receiving = if *is_last { Receiving::Finished } else { Receiving::Open };
                 self.syn_stream(*id, headers, receiving, *is_one_way);
             }
-            Frame::SynReply { id } => self.answer_reset(*id, ResetStatus::InvalidStream),
+            Frame::SynReply { id } => self.break_off(*id, ResetStatus::InvalidStream),
             Frame::Reset { id } => self.reset_by_client(*id),
             // An even number would be an answer to a ping of ours.
             Frame::Ping { number } if *number % 2 == 1 => encode::ping(&mut self.answers, *number),
@@ -59,9 +59,7 @@ impl Core {
         is_one_way: bool,
     ) {
         if !id.is_of_client() || id <= self.last_id {
-            // The client takes the reset for one of the stream that it already has.
-            self.reset_by_client(id);
-            return self.answer_reset(id, ResetStatus::ProtocolError);
+            return self.break_off(id, ResetStatus::ProtocolError);
         }
         self.last_id = id;
         let Ok(headers) = headers else {
@@ -134,6 +132,12 @@ impl Core {
             self.forget(id);
         }
         self.settle(id);
+    }
+
+    /// Answers a frame that makes no sense. If there is a stream of that number, the client takes the reset for its.
+    fn break_off(&mut self, id: StreamId, status: ResetStatus) {
+        self.reset_by_client(id);
+        self.answer_reset(id, status);
     }
 
     fn unless_known(&mut self, id: StreamId) {

@@ -142,7 +142,13 @@ async fn frames_of_unknown_streams() {
     let headers = pair.client.wire.compressed(&spdy::block(&[]));
     pair.client.send(&spdy::control(2, 0, &[&9u32.to_be_bytes(), &headers[..]].concat())).await.unwrap();
     assert_eq!(pair.frame().await, Frame::Reset { id: 9, status: 2 }, "a reply to nothing");
-    pair.open(7).await;
+
+    let mut stream = pair.open(7).await;
+    let headers = pair.client.wire.compressed(&spdy::block(&[]));
+    pair.client.send(&spdy::control(2, 0, &[&7u32.to_be_bytes(), &headers[..]].concat())).await.unwrap();
+    assert_eq!(pair.frame().await, Frame::Reset { id: 7, status: 2 }, "a reply to a stream of its own");
+    assert_eq!(stream.write(b"x").await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    pair.expect_silence().await;
 }
 
 #[tokio::test]
