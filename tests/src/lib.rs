@@ -2,6 +2,7 @@
 //!
 //! * `e2e/`: what a client sees, under each OCI runtime
 //! * `refusals/`: bad input of every kind, and the host as before
+//! * `hostile/`: clients of the streaming server that mean no good
 //! * `crash/`: the daemon or a monitor killed at a bad moment
 //! * `checkpoint/`: containers that go on elsewhere, with runc and a real CRIU
 //! * `interop/`: other programs on the same stores and sockets

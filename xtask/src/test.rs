@@ -15,7 +15,8 @@ const RUNC: &str = "runc";
 const RUNTIMES: [&str; 2] = [CRUN, RUNC];
 /// The test programs of `tests/` that run with every runtime, and those that need one only. Checkpoints are runc's.
 const WITH_EACH_RUNTIME: [&str; 3] = ["e2e", "streaming", "crash"];
-const ONCE: [(&str, &str); 4] = [("refusals", CRUN), ("interop", CRUN), ("conformance", CRUN), ("checkpoint", RUNC)];
+const ONCE: [(&str, &str); 5] =
+    [("refusals", CRUN), ("hostile", CRUN), ("interop", CRUN), ("conformance", CRUN), ("checkpoint", RUNC)];
 /// Those that run crictl.
 const WITH_CRICTL: [&str; 2] = ["conformance", "checkpoint"];
 
