@@ -23,8 +23,9 @@ use crate::wiring::{self, Front, Node};
 
 /// Threads that may block on disks and processes at once.
 const MAX_BLOCKING_THREADS: usize = 64;
-/// No part of the daemon recurses deeply, and every thread's stack counts on a small node.
-const THREAD_STACK_BYTES: usize = 512 << 10;
+/// Room for the largest future of an unoptimised build, several times over: a stack that overflows ends the whole daemon, and
+/// pages that no one has touched cost nothing.
+const THREAD_STACK_BYTES: usize = 2 << 20;
 /// How long the runtime waits for blocking work once everything else has ended.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 

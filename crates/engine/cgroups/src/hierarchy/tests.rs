@@ -44,8 +44,8 @@ fn nonsense_lines_are_passed_over() {
 
 #[test]
 fn a_place_without_hierarchies_is_refused() {
-    let empty = std::env::temp_dir();
-    assert!(matches!(Hierarchies::detect(&empty), Err(DetectError::NoHierarchy { .. })));
+    let empty = tempfile::tempdir().expect("a directory");
+    assert!(matches!(Hierarchies::detect(empty.path()), Err(DetectError::NoHierarchy { .. })));
 }
 
 #[test]
