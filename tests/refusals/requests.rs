@@ -35,6 +35,8 @@ async fn about_container(cri: &Cri, id: &str) -> Vec<Answer> {
     };
     let exec = ExecSyncRequest { container_id: id(), cmd: vec!["true".to_owned()], timeout: 1 };
     let status = ContainerStatusRequest { container_id: id(), verbose: true };
+    let session = ExecRequest { container_id: id(), cmd: vec!["true".to_owned()], stdout: true, ..Default::default() };
+    let attach = AttachRequest { container_id: id(), stdout: true, ..Default::default() };
     vec![
         ("start", runtime.start_container(StartContainerRequest { container_id: id() }).await.map(drop)),
         ("stop", runtime.stop_container(StopContainerRequest { container_id: id(), timeout: 1 }).await.map(drop)),
@@ -44,6 +46,8 @@ async fn about_container(cri: &Cri, id: &str) -> Vec<Answer> {
         ("reopen", runtime.reopen_container_log(ReopenContainerLogRequest { container_id: id() }).await.map(drop)),
         ("exec", runtime.exec_sync(exec).await.map(drop)),
         ("stats", runtime.container_stats(ContainerStatsRequest { container_id: id() }).await.map(drop)),
+        ("session", runtime.exec(session).await.map(drop)),
+        ("attach", runtime.attach(attach).await.map(drop)),
     ]
 }
 
@@ -55,6 +59,7 @@ async fn about_pod(cri: &Cri, id: &str, config: &ContainerConfig) -> Vec<Answer>
     let create = CreateContainerRequest { pod_sandbox_id: id(), config: Some(config.clone()), ..Default::default() };
     let status = PodSandboxStatusRequest { pod_sandbox_id: id(), verbose: true };
     let update = UpdatePodSandboxResourcesRequest { pod_sandbox_id: id(), ..Default::default() };
+    let forward = PortForwardRequest { pod_sandbox_id: id(), port: vec![80] };
     vec![
         ("stop", runtime.stop_pod_sandbox(StopPodSandboxRequest { pod_sandbox_id: id() }).await.map(drop)),
         ("remove", runtime.remove_pod_sandbox(RemovePodSandboxRequest { pod_sandbox_id: id() }).await.map(drop)),
@@ -62,6 +67,7 @@ async fn about_pod(cri: &Cri, id: &str, config: &ContainerConfig) -> Vec<Answer>
         ("create", runtime.create_container(create).await.map(drop)),
         ("stats", runtime.pod_sandbox_stats(PodSandboxStatsRequest { pod_sandbox_id: id() }).await.map(drop)),
         ("update", runtime.update_pod_sandbox_resources(update).await.map(drop)),
+        ("forward", runtime.port_forward(forward).await.map(drop)),
     ]
 }
 
@@ -80,6 +86,8 @@ async fn unknown_ids_are_not_found_or_gone_already() -> Result<()> {
             ("reopen", Code::NotFound),
             ("exec", Code::NotFound),
             ("stats", Code::NotFound),
+            ("session", Code::NotFound),
+            ("attach", Code::NotFound),
         ];
         check(&about_container(&stage.cri, id).await, &containers);
         let pods = [
@@ -89,6 +97,7 @@ async fn unknown_ids_are_not_found_or_gone_already() -> Result<()> {
             ("create", Code::NotFound),
             ("stats", Code::NotFound),
             ("update", Code::NotFound),
+            ("forward", Code::NotFound),
         ];
         check(&Box::pin(about_pod(&stage.cri, id, &config)).await, &pods);
     }
@@ -106,9 +115,10 @@ async fn an_empty_id_is_no_id() -> Result<()> {
     let pod = stage.pod("there").await?;
     stage.start(&pod, &stage.shell("main", "sleep 1000")).await?;
     let all = |names: &[&'static str]| names.iter().map(|&name| (name, Code::InvalidArgument)).collect::<Vec<_>>();
-    let containers = all(&["start", "stop", "remove", "status", "update", "reopen", "exec", "stats"]);
+    let containers =
+        all(&["start", "stop", "remove", "status", "update", "reopen", "exec", "stats", "session", "attach"]);
     check(&about_container(&stage.cri, "").await, &containers);
-    let pods = all(&["stop", "remove", "status", "create", "stats", "update"]);
+    let pods = all(&["stop", "remove", "status", "create", "stats", "update", "forward"]);
     let config = stage.shell("main", "true");
     check(&Box::pin(about_pod(&stage.cri, "", &config)).await, &pods);
     assert_eq!((stage.cri.pods().await?.len(), stage.cri.containers().await?.len()), (1, 1));
@@ -128,8 +138,11 @@ async fn empty_requests_are_refused_or_mean_everything() -> Result<()> {
         ("pull", images.pull_image(PullImageRequest::default()).await.map(drop)),
         ("image", images.image_status(ImageStatusRequest::default()).await.map(drop)),
         ("remove", images.remove_image(RemoveImageRequest::default()).await.map(drop)),
+        ("session", runtime.exec(ExecRequest::default()).await.map(drop)),
+        ("attach", runtime.attach(AttachRequest::default()).await.map(drop)),
+        ("forward", runtime.port_forward(PortForwardRequest::default()).await.map(drop)),
     ];
-    let names = ["run", "create", "update", "exec", "pull", "image", "remove"];
+    let names = ["run", "create", "update", "exec", "pull", "image", "remove", "session", "attach", "forward"];
     check(&refusals, &names.map(|name| (name, Code::InvalidArgument)));
     let everything = vec![
         ("version", runtime.version(VersionRequest::default()).await.map(drop)),
@@ -142,21 +155,16 @@ async fn empty_requests_are_refused_or_mean_everything() -> Result<()> {
         ("pod stats", runtime.list_pod_sandbox_stats(ListPodSandboxStatsRequest::default()).await.map(drop)),
         ("images", images.list_images(ListImagesRequest::default()).await.map(drop)),
         ("space", images.image_fs_info(ImageFsInfoRequest {}).await.map(drop)),
-    ];
-    let names =
-        ["version", "status", "config", "configure", "pods", "containers", "stats", "pod stats", "images", "space"];
-    check(&everything, &names.map(|name| (name, Code::Ok)));
-    let unbuilt = vec![
-        ("exec", runtime.exec(ExecRequest::default()).await.map(drop)),
-        ("attach", runtime.attach(AttachRequest::default()).await.map(drop)),
-        ("forward", runtime.port_forward(PortForwardRequest::default()).await.map(drop)),
-        ("checkpoint", runtime.checkpoint_container(CheckpointContainerRequest::default()).await.map(drop)),
-        ("checkpoint pod", runtime.checkpoint_pod(CheckpointPodRequest::default()).await.map(drop)),
-        ("restore", runtime.restore_pod(RestorePodRequest::default()).await.map(drop)),
         ("descriptors", runtime.list_metric_descriptors(ListMetricDescriptorsRequest {}).await.map(drop)),
         ("metrics", runtime.list_pod_sandbox_metrics(ListPodSandboxMetricsRequest {}).await.map(drop)),
     ];
-    let names = ["exec", "attach", "forward", "checkpoint", "checkpoint pod", "restore", "descriptors", "metrics"];
-    check(&unbuilt, &names.map(|name| (name, Code::Unimplemented)));
+    let names: Vec<_> = everything.iter().map(|(name, _)| (*name, Code::Ok)).collect();
+    check(&everything, &names);
+    let unbuilt = vec![
+        ("checkpoint", runtime.checkpoint_container(CheckpointContainerRequest::default()).await.map(drop)),
+        ("checkpoint pod", runtime.checkpoint_pod(CheckpointPodRequest::default()).await.map(drop)),
+        ("restore", runtime.restore_pod(RestorePodRequest::default()).await.map(drop)),
+    ];
+    check(&unbuilt, &["checkpoint", "checkpoint pod", "restore"].map(|name| (name, Code::Unimplemented)));
     stage.close().await
 }
