@@ -67,7 +67,10 @@ fn a_legacy_group_is_read_until_it_is_gone() {
 
     let mut busy = group.run(&cgroups, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo; read x");
     busy.wait_for_line();
-    let used = settled(|| reader.read().unwrap().filter(|used| used.memory.is_some_and(|memory| memory.rss_bytes > 0)));
+    let used = settled(|| {
+        let is_counted = |memory: MemoryStats| memory.rss_bytes > 0 && memory.page_faults > 0;
+        reader.read().unwrap().filter(|used| used.memory.is_some_and(is_counted))
+    });
     assert!(used.cpu.unwrap().usage_core_ns > 100_000, "{used:?}");
     let memory = used.memory.unwrap();
     assert!(memory.rss_bytes > 0 && memory.usage_bytes >= memory.working_set_bytes, "{memory:?}");
