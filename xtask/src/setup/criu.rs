@@ -9,10 +9,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::apt::source;
 use crate::run::{output, run};
 
 const RELEASE: &str = "trixie";
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Where Debian keeps libraries for this machine.
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 const LOADER: &str = "ld-linux-x86-64.so.2";
@@ -68,8 +68,7 @@ fn download(apt: &Path) -> Result<Vec<PathBuf>> {
         fs::create_dir_all(apt.join(name))?;
     }
     fs::write(apt.join("status"), "")?;
-    let archive = mirror()?;
-    fs::write(apt.join("sources.list"), format!("deb [signed-by={KEYRING}] {archive} {RELEASE} main\n"))?;
+    fs::write(apt.join("sources.list"), format!("{}\n", source(RELEASE)?))?;
     let command = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         command.args(["--quiet", "--option", "Debug::NoLocking=1", "--option", "Dir::Etc::sourceparts=/dev/null"]);
@@ -89,13 +88,4 @@ fn download(apt: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(apt.join("cache/archives"))?;
     let packages: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     Ok(packages.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect())
-}
-
-/// Where this machine gets Debian itself from.
-fn mirror() -> Result<String> {
-    let mut targets = Command::new("apt-get");
-    targets.args(["indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]);
-    let targets = output(targets)?;
-    let debian = targets.lines().find_map(|line| line.strip_prefix("Debian "));
-    debian.map(str::to_owned).context("apt knows no mirror of Debian: run `apt-get update`")
 }
